@@ -1,0 +1,58 @@
+# Zentry Cloud. `make help` lists what there is; `make run` starts it.
+
+PYTHON  ?=
+PORT    ?=
+DATA_DIR ?=
+WORKERS ?= 2
+ARGS    ?=
+
+VENV := .venv/bin
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-run run test test-long check bench format lock vendor docs clean
+
+help: ## List these commands
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make .venv with everything that checks and tests need
+	@sh scripts/setup.sh dev
+
+setup-run:
+	@sh scripts/setup.sh run
+
+run: setup-run ## Start the platform (PORT=8000 DATA_DIR=data)
+	@exec $(VENV)/zentry serve $(if $(PORT),--port "$(PORT)") $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
+
+test: setup ## Run the tests that guard a commit (WORKERS=2 ARGS="-k name")
+	@$(VENV)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-long: setup ## Run the large counts, in resumable parts
+	@$(VENV)/python -m pytest -m long $(ARGS)
+
+check: setup ## Format, lint, types, layers, house rules
+	@$(VENV)/ruff format --check
+	@$(VENV)/ruff check
+	@$(VENV)/python scripts/lint.py
+	@$(VENV)/mypy
+	@$(VENV)/lint-imports --no-logo
+
+bench: setup ## Measure; the figures are explained in docs/performance.md
+	@$(VENV)/python -m benchmarks $(ARGS)
+
+format: setup ## Put the code into its form and mend what can be mended
+	@$(VENV)/ruff check --fix-only --quiet
+	@$(VENV)/ruff format
+
+lock: ## Resolve the dependencies anew into requirements/*.txt
+	@sh scripts/lock.sh
+
+vendor: ## Fetch the assets of /docs and /redoc anew into vendor/
+	@sh scripts/vendor.sh
+
+docs: setup ## Generate docs/reference anew from the code
+	@$(VENV)/python scripts/reference.py
+
+clean: ## Remove what was built; data/ stays
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	find src tests migrations benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

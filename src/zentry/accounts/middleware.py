@@ -1,0 +1,110 @@
+"""Finds out who asks, once per request, before any router."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+import structlog
+
+from zentry.accounts.errors import AccountDeactivated, InvalidAccessToken
+from zentry.accounts.repository import SessionRepository
+from zentry.accounts.tokens import AccessClaims, AccessTokens
+from zentry.platform.caller import Caller
+from zentry.platform.clock import Clock
+from zentry.platform.db import Database
+from zentry.platform.errors import Unavailable, ZentryError
+from zentry.platform.settings import SecuritySettings
+
+SCOPE_KEY: Final = "zentry.caller"
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    caller: Caller
+    expires_at: datetime
+    trusted_until: float
+
+
+class Authenticator:
+    """Turns an access token into a caller.
+
+    The signature says who it was when the token was made; the session row says whether that still
+    holds. Both are remembered for at most a second, so that a revoked token is refused within one.
+    """
+
+    def __init__(self, database: Database, *, tokens: AccessTokens, clock: Clock, settings: SecuritySettings) -> None:
+        self._database = database
+        self._tokens = tokens
+        self._clock = clock
+        self._trust_seconds = settings.token_cache_seconds
+        self._capacity = settings.token_cache_size
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+
+    async def authenticate(self, token: str) -> Caller:
+        """Return whose token it is, or raise."""
+        key = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        known = self._verified.get(key)
+        asked_at = self._clock.monotonic()
+        if known is not None and asked_at < known.trusted_until and self._clock.now() < known.expires_at:
+            return known.caller
+        claims = self._tokens.verify(token)
+        caller = await self._caller_of(claims)
+        # Counted from before the look at the session: what was revoked since then must not live on.
+        self._remember(key, _Verified(caller, claims.expires_at, trusted_until=asked_at + self._trust_seconds))
+        return caller
+
+    async def _caller_of(self, claims: AccessClaims) -> Caller:
+        async with self._database.read() as tx:
+            session = await SessionRepository(tx).find_state(claims.session_id, user_id=claims.user_id)
+            if session is None or session.revoked_at is not None or session.expires_at <= tx.now:
+                raise InvalidAccessToken
+        if not session.is_active:
+            raise AccountDeactivated
+        return Caller(user_id=session.user_id, session_id=claims.session_id, role=session.role)
+
+    def _remember(self, key: bytes, verified: _Verified) -> None:
+        self._verified[key] = verified
+        self._verified.move_to_end(key)
+        while len(self._verified) > self._capacity:
+            self._verified.popitem(last=False)
+
+
+class AuthenticationMiddleware:
+    """Puts the caller, or the reason why there is none, on the request.
+
+    It refuses nothing itself: public routes answer with any token and without a database.
+    """
+
+    def __init__(self, app: Any, authenticator: Authenticator) -> None:
+        self._app = app
+        self._authenticator = authenticator
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Look at the Authorization header and pass the request on."""
+        if scope["type"] in {"http", "websocket"}:
+            structlog.contextvars.unbind_contextvars("user_id")
+            values = [value for name, value in scope["headers"] if name == b"authorization"]
+            if values:
+                scope[SCOPE_KEY] = await self._identify(values)
+        await self._app(scope, receive, send)
+
+    async def _identify(self, values: list[bytes]) -> Caller | ZentryError:
+        scheme, _, token = values[0].decode("latin-1").partition(" ")
+        if len(values) > 1 or scheme.lower() != "bearer":
+            return InvalidAccessToken("Send one access token: Authorization: Bearer <token>.")
+        try:
+            caller = await self._authenticator.authenticate(token.strip(" "))
+        except ZentryError as error:
+            return error
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError) as error:
+            _log.warning("accounts.database_unavailable", error=type(error).__name__)
+            return Unavailable("The database cannot be reached. Try again in a moment.")
+        structlog.contextvars.bind_contextvars(user_id=str(caller.user_id))
+        return caller

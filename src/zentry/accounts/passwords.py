@@ -1,0 +1,113 @@
+"""Passwords: what is accepted, and how it is kept.
+
+bcrypt reads 72 bytes and stops at a zero byte. What it gets here is therefore not the password but
+base64(HMAC-SHA-256(constant, NFKC password)): 44 characters that depend on all of it. The constant
+is no secret; it only keeps these hashes apart from those of other applications.
+
+Hashing takes a quarter of a second of CPU, so it runs in a few threads behind a short queue. Whoever
+finds the queue full is sent away, and everybody else's requests stay fast.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import resources
+from threading import BoundedSemaphore
+from typing import Final, TypeVar
+
+import bcrypt
+
+from zentry.accounts.errors import HashingBusy, WeakPassword
+from zentry.platform.settings import SecuritySettings
+
+MAX_PASSWORD_LENGTH: Final = 256
+
+Result = TypeVar("Result")
+
+_PEPPER: Final = b"zentry-cloud/password/v1"
+
+
+class PasswordPolicy:
+    """Says which passwords may be chosen: long enough, and not among the first that anyone would try."""
+
+    def __init__(self, settings: SecuritySettings) -> None:
+        self._min_length = settings.password_min_length
+        lines = resources.files(__package__).joinpath("common_passwords.txt").read_text(encoding="utf-8").splitlines()
+        self._common = frozenset(line for line in lines if line and not line.startswith("#"))
+
+    def check(self, password: str, *, email: str, name: str) -> None:
+        """Raise `WeakPassword` unless the password may be used for this account.
+
+        Lists are compared with the whole password only: a common word inside a long one does no harm.
+        """
+        normal = _normalise(password)
+        if len(normal) < self._min_length:
+            raise WeakPassword(f"A password has at least {self._min_length} characters.")
+        if len(password) > MAX_PASSWORD_LENGTH:
+            raise WeakPassword(f"A password has at most {MAX_PASSWORD_LENGTH} characters.")
+        folded = normal.casefold()
+        if folded in self._common:
+            raise WeakPassword("This password is among the most common ones. Choose another.")
+        if folded in {_normalise(own).casefold() for own in (email, email.partition("@")[0], name)}:
+            raise WeakPassword("The password must not be your e-mail or your name.")
+
+
+class PasswordHasher:
+    """Hashes and checks passwords off the event loop, a bounded number at once."""
+
+    def __init__(self, settings: SecuritySettings) -> None:
+        self._cost = settings.bcrypt_cost
+        self._threads = ThreadPoolExecutor(settings.hash_threads, thread_name_prefix="password")
+        self._room = BoundedSemaphore(settings.hash_threads + settings.hash_queue)
+        # An unknown e-mail costs the same work as a known one. Made by the pool, so that a start does not wait for it.
+        self._dummy = self._threads.submit(_hash, "nobody has this password", self._cost)
+
+    async def hash(self, password: str) -> str:
+        """Return what is stored of a password."""
+        return await self._run(lambda: _hash(password, self._cost))
+
+    async def verify(self, password: str, hashed: str | None) -> bool:
+        """Tell whether the password belongs to the hash; without one, do the same work and say no."""
+
+        def check() -> bool:
+            against = self._dummy.result() if hashed is None else hashed
+            return bcrypt.checkpw(_digest(password), against.encode()) and hashed is not None
+
+        return await self._run(check)
+
+    def is_outdated(self, hashed: str) -> bool:
+        """Tell whether the hash was made with another cost than today's."""
+        return hashed.split("$")[2] != f"{self._cost:02d}"
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    async def _run(self, job: Callable[[], Result]) -> Result:
+        if not self._room.acquire(blocking=False):
+            raise HashingBusy
+
+        def leave(_: Future[Result]) -> None:
+            self._room.release()
+
+        future = self._threads.submit(job)
+        future.add_done_callback(leave)  # Also when the request was cancelled while it waited.
+        return await asyncio.wrap_future(future)
+
+
+def _hash(password: str, cost: int) -> str:
+    return bcrypt.hashpw(_digest(password), bcrypt.gensalt(cost)).decode()
+
+
+def _digest(password: str) -> bytes:
+    return base64.b64encode(hmac.digest(_PEPPER, _normalise(password).encode(), hashlib.sha256))
+
+
+def _normalise(password: str) -> str:
+    return unicodedata.normalize("NFKC", password)

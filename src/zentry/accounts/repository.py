@@ -1,0 +1,211 @@
+"""Statements over users, sessions, refresh tokens and failed logins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from zentry.accounts.types import Credentials, SessionState, UsedToken, UserProfile
+from zentry.accounts.upserts import insert_into
+from zentry.platform.caller import Role
+from zentry.platform.db import Transaction
+from zentry.schema.accounts import login_failures, refresh_tokens, sessions, users
+from zentry.schema.projects import projects
+from zentry.schema.vms import VMStatus, vms
+
+
+class UserRepository:
+    """Accounts; their money columns are billing's to write."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def insert(self, values: Mapping[str, Any]) -> bool:
+        """Insert an account; False when its e-mail is taken."""
+        return await self._tx.insert_unless_there(users, values)
+
+    async def find_credentials(self, email_key: str) -> Credentials | None:
+        """Return what a sign-in with this e-mail is checked against."""
+        statement = sa.select(users.c.id, users.c.hashed_password, users.c.is_active).where(
+            users.c.email_key == email_key
+        )
+        row = (await self._tx.execute(statement)).one_or_none()
+        return None if row is None else Credentials(row.id, row.hashed_password, row.is_active)
+
+    async def find_profile(self, user_id: UUID) -> UserProfile | None:
+        """Return an account with its figures, in one statement."""
+        row = (await self._tx.execute(_PROFILE, {"user_id": user_id})).one_or_none()
+        if row is None:
+            return None
+        values = row._asdict()
+        return UserProfile(**{**values, "role": Role(values["role"])})
+
+    async def record_login(self, user_id: UUID) -> bool:
+        """Note the time of a login; False when the account has been deactivated."""
+        done = await self._tx.execute(
+            sa.update(users).where(users.c.id == user_id, users.c.is_active).values(last_login=self._tx.now)
+        )
+        return done.rowcount == 1
+
+    async def replace_hash(self, user_id: UUID, *, seen: str, by: str) -> None:
+        """Store a password's newer hash, unless the password has changed since."""
+        await self._tx.execute(
+            sa.update(users).where(users.c.id == user_id, users.c.hashed_password == seen).values(hashed_password=by)
+        )
+
+    async def rename(self, user_id: UUID, name: str) -> bool:
+        """Give an account another name; False when it has that one already."""
+        done = await self._tx.execute(
+            sa.update(users)
+            .where(users.c.id == user_id, users.c.name != name)
+            .values(name=name, updated_at=self._tx.now)
+        )
+        return done.rowcount == 1
+
+    async def promote(self, email_key: str) -> UUID | None:
+        """Make an account an administrator; None when there is none with this e-mail."""
+        done = await self._tx.execute(
+            sa.update(users)
+            .where(users.c.email_key == email_key)
+            .values(role=Role.ADMIN, updated_at=self._tx.now)
+            .returning(users.c.id)
+        )
+        return done.scalar_one_or_none()
+
+
+class SessionRepository:
+    """Sessions and the refresh tokens that continue them."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def insert(self, values: Mapping[str, Any]) -> None:
+        """Insert a session."""
+        await self._tx.execute(sa.insert(sessions).values(**values))
+
+    async def find_state(self, session_id: UUID, *, user_id: UUID) -> SessionState | None:
+        """Return a session of this account, with what counts of the account, in one statement."""
+        row = (await self._tx.execute(_STATE, {"session_id": session_id, "owner_id": user_id})).one_or_none()
+        if row is None:
+            return None
+        return SessionState(
+            user_id=row.user_id,
+            role=Role(row.role),
+            is_active=row.is_active,
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+        )
+
+    async def touch(self, session_id: UUID) -> tuple[UUID, datetime] | None:
+        """Note that a live session was used and return its account and end; None when it is over."""
+        live = sessions.c.revoked_at.is_(None) & (sessions.c.expires_at > self._tx.now)
+        done = await self._tx.execute(
+            sa.update(sessions)
+            .where(sessions.c.id == session_id, live)
+            .values(last_used_at=self._tx.now)
+            .returning(sessions.c.user_id, sessions.c.expires_at)
+        )
+        row = done.one_or_none()
+        return None if row is None else (row.user_id, row.expires_at)
+
+    async def revoke(self, session_id: UUID, *, reason: str) -> UUID | None:
+        """End a session and return its account; None when it was over before."""
+        done = await self._tx.execute(
+            sa.update(sessions)
+            .where(sessions.c.id == session_id, sessions.c.revoked_at.is_(None))
+            .values(revoked_at=self._tx.now, revoked_reason=reason)
+            .returning(sessions.c.user_id)
+        )
+        return done.scalar_one_or_none()
+
+    async def insert_refresh_token(self, *, hash_: str, session_id: UUID, expires_at: datetime) -> None:
+        """Insert a refresh token that has not been used."""
+        await self._tx.execute(
+            sa.insert(refresh_tokens).values(
+                hash=hash_, session_id=session_id, created_at=self._tx.now, expires_at=expires_at
+            )
+        )
+
+    async def use_refresh_token(self, hash_: str) -> UUID | None:
+        """Use up a fresh token and return its session; of any number of callers, one succeeds."""
+        fresh = refresh_tokens.c.used_at.is_(None) & (refresh_tokens.c.expires_at > self._tx.now)
+        done = await self._tx.execute(
+            sa.update(refresh_tokens)
+            .where(refresh_tokens.c.hash == hash_, fresh)
+            .values(used_at=self._tx.now)
+            .returning(refresh_tokens.c.session_id)
+        )
+        return done.scalar_one_or_none()
+
+    async def find_refresh_token(self, hash_: str) -> UsedToken | None:
+        """Return what is known of a refresh token."""
+        columns = (refresh_tokens.c.session_id, refresh_tokens.c.expires_at, refresh_tokens.c.used_at)
+        row = (await self._tx.execute(sa.select(*columns).where(refresh_tokens.c.hash == hash_))).one_or_none()
+        return None if row is None else UsedToken(row.session_id, row.expires_at, row.used_at)
+
+
+class FailureRepository:
+    """Counts sign-ins that have not succeeded."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def count(self, key: str, *, limit: int, pause: timedelta) -> bool:
+        """Count one more try; False when the limit stands against it.
+
+        One statement, so that any number of parallel guesses get no more tries than the limit.
+        """
+        now, until = self._tx.now, self._tx.now + pause
+        over = login_failures.c.expires_at <= now
+        done = await self._tx.execute(
+            insert_into(login_failures, self._tx)
+            .values(key=key, count=1, expires_at=until)
+            .on_conflict_do_update(
+                index_elements=["key"],
+                set_={"count": sa.case((over, 1), else_=login_failures.c.count + 1), "expires_at": until},
+                where=over | (login_failures.c.count < limit),
+            )
+        )
+        return done.rowcount == 1
+
+    async def pause_ends_at(self, key: str) -> datetime:
+        """Return when the tries of a key are forgotten."""
+        statement = sa.select(login_failures.c.expires_at).where(login_failures.c.key == key)
+        ends_at: datetime = (await self._tx.execute(statement)).scalar_one()
+        return ends_at
+
+    async def clear(self, key: str) -> None:
+        """Forget the tries of a key, because one of them succeeded."""
+        await self._tx.execute(sa.delete(login_failures).where(login_failures.c.key == key))
+
+
+def _count_of(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+    statement = sa.select(sa.func.count()).select_from(table).where(table.c.user_id == users.c.id, *conditions)
+    return statement.correlate(users).scalar_subquery()
+
+
+_PROFILE: Final = sa.select(
+    users.c.id,
+    users.c.email,
+    users.c.name,
+    users.c.role,
+    users.c.is_active,
+    users.c.credits,
+    users.c.total_spent,
+    _count_of(vms, vms.c.status != VMStatus.TERMINATED).label("vm_count"),
+    _count_of(vms, vms.c.status == VMStatus.RUNNING).label("active_vm_count"),
+    _count_of(projects, projects.c.deleted_at.is_(None)).label("project_count"),
+    users.c.created_at,
+    users.c.updated_at,
+    users.c.last_login,
+).where(users.c.id == sa.bindparam("user_id"))
+
+_STATE: Final = (
+    sa.select(sessions.c.user_id, users.c.role, users.c.is_active, sessions.c.expires_at, sessions.c.revoked_at)
+    .join(users, users.c.id == sessions.c.user_id)
+    .where(sessions.c.id == sa.bindparam("session_id"), sessions.c.user_id == sa.bindparam("owner_id"))
+)

@@ -1,0 +1,150 @@
+"""Routes of accounts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, cast
+
+from fastapi import APIRouter, Body, Depends, Query, Request, Response, status
+from pydantic import SecretStr
+
+from zentry.accounts.addresses import client_address
+from zentry.accounts.errors import (
+    AccountDeactivated,
+    EmailTaken,
+    HashingBusy,
+    InvalidAccessToken,
+    InvalidRefreshToken,
+    RateLimited,
+    TooManyFailures,
+    WeakPassword,
+    WrongCredentials,
+)
+from zentry.accounts.schemas import Token, TokenRefresh, UserLogin, UserResponse, UserSignup, UserUpdate
+from zentry.accounts.service import AuthService
+from zentry.accounts.types import Client
+from zentry.platform.errors import InvalidInput, Unavailable
+from zentry.platform.web import CallerDep, raises
+from zentry.platform.wire import APIResponse
+
+_MAX_USER_AGENT: Final = 200
+
+router = APIRouter(prefix="/auth", tags=["Authentication"])
+
+
+async def _auth(request: Request) -> AuthService:
+    return cast("AuthService", request.app.state.auth)
+
+
+async def _client(request: Request) -> Client:
+    user_agent = "".join(character for character in request.headers.get("user-agent", "") if character.isprintable())
+    return Client(
+        address=client_address(request.scope, request.app.state.trusted_proxies),
+        user_agent=user_agent[:_MAX_USER_AGENT],
+    )
+
+
+AuthDep = Annotated[AuthService, Depends(_auth)]
+ClientDep = Annotated[Client, Depends(_client)]
+
+
+@router.post(
+    "/signup",
+    status_code=status.HTTP_201_CREATED,
+    summary="Sign up",
+    response_description="The new account and its first tokens.",
+    responses=raises(InvalidInput, WeakPassword, EmailTaken, RateLimited, HashingBusy),
+)
+async def signup(body: UserSignup, auth: AuthDep, client: ClientDep, response: Response) -> Token:
+    """Create an account, credit it with the welcome grant, and log it in.
+
+    An e-mail that is registered already is a conflict. Sign-ups and logins of one network share a
+    rate limit.
+    """
+    issued = await auth.signup(
+        email=body.email, name=body.name, password=body.password.get_secret_value(), client=client
+    )
+    return _answer(response, Token.of(issued))
+
+
+@router.post(
+    "/login",
+    summary="Log in",
+    response_description="The account and the tokens of a new session.",
+    responses=raises(InvalidInput, WrongCredentials, AccountDeactivated, TooManyFailures, RateLimited, HashingBusy),
+)
+async def login(body: UserLogin, auth: AuthDep, client: ClientDep, response: Response) -> Token:
+    """Exchange e-mail and password for tokens.
+
+    A wrong password and an unknown e-mail are answered alike. After several failures sign-in with
+    this e-mail pauses for whoever asks from the same network; `Retry-After` says for how long.
+    """
+    issued = await auth.login(email=body.email, password=body.password.get_secret_value(), client=client)
+    return _answer(response, Token.of(issued))
+
+
+@router.post(
+    "/refresh",
+    summary="Refresh the tokens",
+    response_description="New tokens of the same session.",
+    responses=raises(InvalidInput, InvalidRefreshToken, AccountDeactivated, Unavailable),
+)
+async def refresh(
+    auth: AuthDep,
+    response: Response,
+    body: Annotated[TokenRefresh | None, Body(description="The refresh token; preferred over the query.")] = None,
+    refresh_token: Annotated[
+        SecretStr | None,
+        Query(
+            description="The refresh token, for clients that cannot send a body.",
+            min_length=1,
+            max_length=200,
+        ),
+    ] = None,
+) -> Token:
+    """Exchange a refresh token for a new pair.
+
+    Each refresh token can be used once. One that comes back later than a few seconds after its use
+    has been copied, so the session ends for whoever holds it.
+    """
+    sent = refresh_token if body is None else body.refresh_token
+    if sent is None:
+        raise InvalidInput.at("refresh_token", "Send the refresh token in the body.", type_="missing")
+    return _answer(response, Token.of(await auth.refresh_token(sent.get_secret_value())))
+
+
+@router.post(
+    "/logout",
+    summary="Log out",
+    response_description="The session has ended.",
+    responses=raises(InvalidAccessToken, AccountDeactivated, Unavailable),
+)
+async def logout(caller: CallerDep, auth: AuthDep) -> APIResponse:
+    """End the session of the access token; its tokens are refused from then on."""
+    return APIResponse(success=True, message="Logged out", timestamp=await auth.logout(caller))
+
+
+@router.get(
+    "/me",
+    summary="Show the own account",
+    response_description="The account with its balance and counts.",
+    responses=raises(InvalidAccessToken, AccountDeactivated, Unavailable),
+)
+async def get_current_user(caller: CallerDep, auth: AuthDep) -> UserResponse:
+    """Return the account that the access token belongs to."""
+    return UserResponse.of(await auth.get_current_user(caller))
+
+
+@router.put(
+    "/profile",
+    summary="Change the own profile",
+    response_description="The account as it is now.",
+    responses=raises(InvalidInput, InvalidAccessToken, AccountDeactivated, Unavailable),
+)
+async def update_profile(body: UserUpdate, caller: CallerDep, auth: AuthDep) -> UserResponse:
+    """Change the name; what is left out stays as it is."""
+    return UserResponse.of(await auth.update_profile(caller, name=body.name))
+
+
+def _answer(response: Response, token: Token) -> Token:
+    response.headers["Cache-Control"] = "no-store"
+    return token

@@ -1,0 +1,120 @@
+"""Sessions: a login opens one, refresh tokens continue it, a logout or a stolen token ends it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from zentry.accounts.errors import AccountDeactivated, InvalidRefreshToken
+from zentry.accounts.repository import SessionRepository, UserRepository
+from zentry.accounts.tokens import AccessTokens, SecretSource, hash_refresh_token, new_refresh_token
+from zentry.accounts.types import Client, IssuedTokens
+from zentry.events.recorder import EventRecorder
+from zentry.platform.db import Transaction
+
+REUSE_GRACE: Final = timedelta(seconds=10)
+
+
+class SessionService:
+    """The rules about sessions. Runs inside the caller's transaction and never commits."""
+
+    def __init__(self, tx: Transaction, *, tokens: AccessTokens, secrets: SecretSource, life: timedelta) -> None:
+        self._tx = tx
+        self._tokens = tokens
+        self._secrets = secrets
+        self._life = life
+        self._sessions = SessionRepository(tx)
+        self._users = UserRepository(tx)
+        self._events = EventRecorder(tx)
+
+    async def open(self, user_id: UUID, *, client: Client) -> IssuedTokens:
+        """Open a session and hand out its first tokens."""
+        session_id = self._tx.new_id()
+        expires_at = self._tx.now + self._life
+        await self._sessions.insert(
+            {
+                "id": session_id,
+                "user_id": user_id,
+                "created_at": self._tx.now,
+                "expires_at": expires_at,
+                "last_used_at": self._tx.now,
+                "user_agent": client.user_agent,
+                "address": client.address,
+            }
+        )
+        await self._events.record(
+            "account.logged_in",
+            resource_type="user",
+            resource_id=user_id,
+            user_id=user_id,
+            actor_id=user_id,
+            data={"session_id": str(session_id)},
+        )
+        return await self._issue(user_id, session_id=session_id, expires_at=expires_at)
+
+    async def rotate(self, refresh_token: str) -> IssuedTokens | None:
+        """Exchange a refresh token for new tokens of its session.
+
+        None means that the token is refused and that the transaction holds the trace of it:
+        the caller commits first and refuses then.
+        """
+        hash_ = hash_refresh_token(refresh_token)
+        session_id = await self._sessions.use_refresh_token(hash_) or await self._judge_reuse(hash_)
+        if session_id is None:
+            return None
+        session = await self._sessions.touch(session_id)
+        if session is None:
+            raise InvalidRefreshToken
+        user_id, expires_at = session
+        return await self._issue(user_id, session_id=session_id, expires_at=expires_at)
+
+    async def close(self, session_id: UUID) -> None:
+        """End a session because its owner asked; once more changes nothing."""
+        user_id = await self._sessions.revoke(session_id, reason="logout")
+        if user_id is not None:
+            await self._record_end("account.logged_out", user_id=user_id, session_id=session_id, cause="user")
+
+    async def _judge_reuse(self, hash_: str) -> UUID | None:
+        """Return the session if a used token may be used once more, else end the session.
+
+        A client whose answer got lost, or two of its requests at once, look like a thief for a
+        moment. Within the grace they get further tokens of the same session. Each is a branch of
+        its own for now; handing out the same successor again is what shall become of it.
+        """
+        token = await self._sessions.find_refresh_token(hash_)
+        if token is None or token.used_at is None or token.expires_at <= self._tx.now:
+            raise InvalidRefreshToken
+        if self._tx.now - token.used_at <= REUSE_GRACE:
+            return token.session_id
+        user_id = await self._sessions.revoke(token.session_id, reason="refresh_token_reuse")
+        if user_id is not None:
+            await self._record_end(
+                "account.session_revoked", user_id=user_id, session_id=token.session_id, cause="refresh_token_reuse"
+            )
+        return None
+
+    async def _record_end(self, kind: str, *, user_id: UUID, session_id: UUID, cause: str) -> None:
+        await self._events.record(
+            kind,
+            resource_type="user",
+            resource_id=user_id,
+            user_id=user_id,
+            cause=cause,
+            actor_id=user_id if cause == "user" else None,
+            data={"session_id": str(session_id)},
+        )
+
+    async def _issue(self, user_id: UUID, *, session_id: UUID, expires_at: datetime) -> IssuedTokens:
+        user = await self._users.find_profile(user_id)
+        assert user is not None, "a session belongs to an account"
+        if not user.is_active:
+            raise AccountDeactivated
+        access_token, lives_seconds = self._tokens.issue(
+            user_id=user_id, session_id=session_id, now=self._tx.now, not_after=expires_at
+        )
+        refresh_token = new_refresh_token(self._secrets)
+        await self._sessions.insert_refresh_token(
+            hash_=hash_refresh_token(refresh_token), session_id=session_id, expires_at=expires_at
+        )
+        return IssuedTokens(access_token, refresh_token, expires_in_seconds=lives_seconds, user=user)

@@ -1,0 +1,85 @@
+"""Values of the accounts domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from zentry.platform.caller import Role
+from zentry.platform.db import Transaction
+
+
+class OnSignup(Protocol):
+    """What a domain above does for a new account, in the transaction that creates it."""
+
+    async def __call__(self, tx: Transaction, user_id: UUID) -> None:
+        """Do it; an error undoes the sign-up."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where a request comes from, as far as it can be known."""
+
+    address: str
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a sign-in is checked against."""
+
+    user_id: UUID
+    hashed_password: str
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UserProfile:
+    """An account with the figures that its owner sees; money in micro-credits."""
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+    is_active: bool
+    credits: int
+    total_spent: int
+    vm_count: int
+    active_vm_count: int
+    project_count: int
+    created_at: datetime
+    updated_at: datetime | None
+    last_login: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """A session and its account, as the next request must see them."""
+
+    user_id: UUID
+    role: Role
+    is_active: bool
+    expires_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsedToken:
+    """A refresh token that was presented again."""
+
+    session_id: UUID
+    expires_at: datetime
+    used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedTokens:
+    """What a sign-up, a login or a refresh hands out."""
+
+    access_token: str
+    refresh_token: str
+    expires_in_seconds: int
+    user: UserProfile

@@ -1,0 +1,22 @@
+"""Activity's values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One thing that happened to what an account owns."""
+
+    id: UUID
+    user_id: UUID
+    action: str
+    resource_type: str
+    resource_id: UUID
+    details: Mapping[str, Any]
+    timestamp: datetime

@@ -1,0 +1,1 @@
+"""The HTTP shell: one application, its middleware, its one error envelope, its documentation."""

@@ -1,0 +1,148 @@
+"""Puts the application together.
+
+A request passes, from the outside in:
+
+    RequestContext   names it, completes every answer's headers, writes the access log
+    OnePath          `/v1/vms/` is `/vms`, HEAD is GET
+    CORS             so that browsers may read errors too
+    Compression      outside the boundary, because errors are answers as well
+    ErrorBoundary    what anything inside raises becomes the one envelope
+    RequestGuard     malformed, oversized and slow requests end here
+    (given)          what the entry point adds, such as authentication and rate limits, in its order
+    the routes       of all domains
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Lifespan
+
+import zentry
+from zentry.api.docs import add_documentation
+from zentry.api.errors import Problems
+from zentry.api.middleware.boundary import ErrorBoundary
+from zentry.api.middleware.compression import Compression
+from zentry.api.middleware.context import RequestContext
+from zentry.api.middleware.cors import CORS
+from zentry.api.middleware.guard import RequestGuard
+from zentry.api.middleware.paths import OnePath
+from zentry.api.openapi import build_document
+from zentry.api.system import Cleanup, DatabaseUpkeep, system_router
+from zentry.api.versioning import versioning_router
+from zentry.platform.clock import Clock
+from zentry.platform.errors import ZentryError
+from zentry.platform.settings import Settings
+from zentry.platform.web import Edge
+
+TITLE: Final = "Zentry Cloud API"
+CONTACT: Final = {"name": "Zentry Cloud", "email": "support@zentry.example"}
+LICENSE: Final = {"name": "MIT", "url": "https://opensource.org/license/mit"}
+DESCRIPTION: Final = """\
+Machines, prepaid credits that cannot be overspent, metrics: one API.
+
+Sign up, make a project, create a machine; it is metered by the second and stops before your credit does.
+
+* **Authentication.** Send `Authorization: Bearer <access_token>`; sign-up and login give the token.
+* **Errors.** Every error is one object, `ErrorResponse`, as `application/problem+json` (RFC 9457). Program against
+  `error_code`, show `detail`, and name `request_id` when you ask for help.
+* **Paths.** Both spellings work, with and without a trailing slash, and every path also under `/v1`.
+* **Retries.** Every write accepts an `Idempotency-Key`; `Retry-After` says when to come back after 429 and 503.
+"""
+TAGS: Final = (
+    ("System", "What this server is, and whether it is up."),
+    ("Authentication", "Sign-up, login, sessions and the account of the caller."),
+    ("Projects", "Projects hold machines."),
+    ("Virtual Machines", "The life of machines: create, start, stop, restart, delete; types, images and prices."),
+    ("Billing", "Credits, the lines of the bill, and what they add up to."),
+    ("Monitoring", "Metrics of machines, the dashboard, and the health of the platform's parts."),
+    ("Activity", "Operations that are under way, and what has happened."),
+    ("Health", "Health of server and database, and their upkeep."),
+    ("API Versioning", "Versions of this API, their changes, and what moving between them takes."),
+)
+
+
+class Application(FastAPI):
+    """FastAPI with our document."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document, built once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = build_document(self)
+        return self.openapi_schema
+
+
+def create_app(
+    *,
+    settings: Settings,
+    edge: Edge,
+    routers: Sequence[APIRouter],
+    middleware: Sequence[Callable[[ASGIApp], ASGIApp]] = (),
+    lifespan: Lifespan[Any] | None = None,
+    clock: Clock,
+    database_service: DatabaseUpkeep,
+    cleanup: Cleanup | None = None,
+) -> FastAPI:
+    """Return the application of these routers; `middleware` stands before the routes, outermost first."""
+    problems = Problems(clock)
+
+    async def answer(request: Request, error: Exception) -> Response:
+        return problems.response(error, request.scope)
+
+    app = Application(
+        title=TITLE,
+        version=zentry.__version__,
+        summary="A self-hostable cloud platform.",
+        description=DESCRIPTION,
+        contact=CONTACT,
+        license_info=LICENSE,
+        servers=_servers(settings.server.public_url),
+        openapi_tags=[{"name": name, "description": text} for name, text in TAGS],
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        exception_handlers={ZentryError: answer, HTTPException: answer, RequestValidationError: answer},
+        middleware=[
+            Middleware(RequestContext, problems=problems, clock=clock, hsts=settings.security.hsts),
+            Middleware(OnePath),
+            Middleware(
+                CORS,
+                problems=problems,
+                origins=settings.server.cors_origins,
+                credentials=settings.server.cors_credentials,
+            ),
+            Middleware(Compression, from_bytes=settings.server.compress_from_bytes),
+            Middleware(ErrorBoundary, problems=problems),
+            Middleware(RequestGuard, settings=settings.server),
+            *(Middleware(wrap) for wrap in middleware),
+        ],
+    )
+    app.state.edge = edge
+    app.state.problems = problems
+    own = (
+        system_router(database=database_service, cleanup=cleanup, settings=settings, edge=edge, clock=clock),
+        versioning_router(clock),
+    )
+    for router in (*routers, *own):  # Routes are tried in order, and the domains are asked most.
+        # Not `include_router`: it would match every path twice, once to find the router and once inside it.
+        app.router.routes.extend(router.routes)
+    if settings.server.docs:
+        add_documentation(app)
+    return app
+
+
+def _servers(public_url: str) -> list[dict[str, Any]]:
+    root = public_url.rstrip("/")
+    return [
+        {"url": root or "/", "description": "This server."},
+        {"url": f"{root}/v1", "description": "The same under its version."},
+    ]

@@ -1,0 +1,1 @@
+"""Pure ASGI middleware; `zentry.api.app` says in which order it stands."""

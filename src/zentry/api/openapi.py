@@ -1,0 +1,237 @@
+"""The OpenAPI document: what FastAPI knows, told as this API behaves.
+
+FastAPI documents its own 422; here schema errors are 400 in the one envelope, and every operation lists the
+errors that the shell can answer. Links tell a client, and a stateful fuzzer, which answer feeds which call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from zentry.api.errors import MEDIA_TYPE, problem_type
+from zentry.platform.wire import ErrorResponse
+
+_REF: Final = "#/components/schemas/{model}"
+_METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
+_WRITES: Final = frozenset({"post", "put", "patch"})
+_GENERATED: Final = ("HTTPValidationError", "ValidationError")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Which operation an answer leads to, and what of the answer goes where."""
+
+    to: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, str] = field(default_factory=dict)
+
+
+_VM: Final = {"vm_id": "$response.body#/id"}
+_PROJECT: Final = {"project_id": "$response.body#/id"}
+LINKS: Final[Mapping[str, Sequence[Link]]] = {
+    "create_project": (
+        Link("get_project", _PROJECT),
+        Link("update_project", _PROJECT),
+        Link("delete_project", _PROJECT),
+        Link("create_vm", body=_PROJECT),
+    ),
+    "create_vm": (
+        Link("get_vm", _VM),
+        Link("start_vm", _VM),
+        Link("stop_vm", _VM),
+        Link("restart_vm", _VM),
+        Link("delete_vm", _VM),
+        Link("get_vm_metrics", _VM),
+        Link("get_vm_metrics_history", _VM),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """An error that many operations share."""
+
+    name: str
+    status: int
+    code: str
+    text: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+_RETRY: Final = {"Retry-After": "Seconds to wait before the next try."}
+_ERRORS: Final = {
+    error.status: error
+    for error in (
+        _Shared("BadRequest", 400, "VALIDATION_ERROR", "The request does not fit its schema."),
+        _Shared(
+            "Unauthorized",
+            401,
+            "AUTHENTICATION_ERROR",
+            "The access token is missing, malformed, expired or revoked.",
+            {"WWW-Authenticate": "Always `Bearer`."},
+        ),
+        _Shared("NotFound", 404, "NOT_FOUND", "It does not exist, or it is not the caller's."),
+        _Shared(
+            "MethodNotAllowed",
+            405,
+            "METHOD_NOT_ALLOWED",
+            "The path does not know this method.",
+            {"Allow": "The methods of the path."},
+        ),
+        _Shared("RequestTimeout", 408, "REQUEST_TIMEOUT", "The body did not arrive in time."),
+        _Shared("PayloadTooLarge", 413, "PAYLOAD_TOO_LARGE", "The body is too large."),
+        _Shared("UnsupportedMediaType", 415, "UNSUPPORTED_MEDIA_TYPE", "The body is not plain JSON."),
+        _Shared("TooManyRequests", 429, "RATE_LIMIT_EXCEEDED", "A limit was reached.", _RETRY),
+        _Shared("InternalServerError", 500, "INTERNAL_SERVER_ERROR", "Something went wrong on our side."),
+        _Shared("ServiceUnavailable", 503, "SERVICE_UNAVAILABLE", "The service is away for a moment.", _RETRY),
+    )
+}
+_ALWAYS: Final = (400, 405, 429, 500, 503)
+_WITH_BODY: Final = (408, 413, 415)
+
+
+def build_document(app: FastAPI, *, links: Mapping[str, Sequence[Link]] = LINKS) -> dict[str, Any]:
+    """Return the document of an application."""
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        openapi_version=app.openapi_version,
+        summary=app.summary,
+        description=app.description,
+        contact=app.contact,
+        license_info=app.license_info,
+        routes=app.routes,
+        tags=app.openapi_tags,
+        servers=app.servers,
+    )
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for name in _GENERATED:
+        schemas.pop(name, None)
+    schemas.update(_error_schemas())
+    components["schemas"] = dict(sorted(schemas.items()))
+    components["responses"] = {error.name: _component(error) for error in _ERRORS.values()}
+    names = _operation_names(app)
+    operations: dict[str, dict[str, Any]] = {}
+    for path, method, operation in _operations(document):
+        name = names[path, method]
+        assert name not in operations, f"two operations are called {name}"
+        operations[name] = operation
+        operation["operationId"] = name
+        operation["responses"] = _responses(path, method, operation)
+    _add_links(operations, links)
+    return document
+
+
+def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in document.get("paths", {}).items():
+        for method in sorted(_METHODS & item.keys()):
+            yield path, method, item[method]
+
+
+def _operation_names(app: FastAPI) -> dict[tuple[str, str], str]:
+    """Return the operation ids: the names of the functions."""
+    return {
+        (str(route.path_format), method.lower()): route.operation_id or str(route.name)
+        for route in iter_route_contexts(app.routes)
+        if isinstance(route.original_route, APIRoute)
+        for method in sorted(route.methods or ())
+    }
+
+
+def _responses(path: str, method: str, operation: Mapping[str, Any]) -> dict[str, Any]:
+    responses: dict[str, Any] = {
+        status: answer for status, answer in operation["responses"].items() if not _is_generated_422(status, answer)
+    }
+    wanted = list(_ALWAYS)
+    if operation.get("security"):
+        wanted.append(401)
+    if "{" in path:
+        wanted.append(404)
+    if method in _WRITES:
+        wanted.extend(_WITH_BODY)
+    for status in wanted:
+        error = _ERRORS[status]
+        there = responses.get(str(status))
+        if there is None:
+            responses[str(status)] = {"$ref": f"#/components/responses/{error.name}"}
+        else:
+            _complete(there, error)
+    return dict(sorted(responses.items()))
+
+
+def _is_generated_422(status: str, answer: Mapping[str, Any]) -> bool:
+    schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+    return status == str(HTTPStatus.UNPROCESSABLE_ENTITY) and str(schema.get("$ref", "")).endswith(_GENERATED[0])
+
+
+def _complete(answer: dict[str, Any], error: _Shared) -> None:
+    """Give an error that a route documents itself the envelope and the headers that it has like all others."""
+    general = _component(error)
+    answer.setdefault("content", {}).setdefault(MEDIA_TYPE, general["content"][MEDIA_TYPE])
+    if "headers" in general:
+        answer.setdefault("headers", {}).update(general["headers"])
+    if error.code not in answer["description"]:
+        answer["description"] = f"{answer['description'].rstrip('.')}; `{error.code}`: {error.text}"
+
+
+def _component(error: _Shared) -> dict[str, Any]:
+    content = {"schema": {"$ref": _REF.format(model="ErrorResponse")}, "example": _example(error)}
+    component: dict[str, Any] = {"description": f"`{error.code}`: {error.text}", "content": {MEDIA_TYPE: content}}
+    if error.headers:
+        component["headers"] = {
+            name: {"description": text, "schema": {"type": "string"}} for name, text in error.headers.items()
+        }
+    return component
+
+
+def _example(error: _Shared) -> dict[str, Any]:
+    return {
+        "success": False,
+        "error_code": error.code,
+        "message": error.text,
+        "details": None,
+        "timestamp": "2026-01-31T12:00:00Z",
+        "type": problem_type(error.code),
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "detail": error.text,
+        "instance": "/vms",
+        "request_id": "4f9d1c6a2b7e8d305a61",
+    }
+
+
+def _error_schemas() -> dict[str, Any]:
+    schema = ErrorResponse.model_json_schema(ref_template=_REF, mode="serialization")
+    nested = schema.pop("$defs", {})
+    return {**nested, "ErrorResponse": schema}
+
+
+def _add_links(operations: Mapping[str, dict[str, Any]], links: Mapping[str, Sequence[Link]]) -> None:
+    for source, targets in links.items():
+        there = [link for link in targets if link.to in operations]
+        if source not in operations or not there:
+            continue
+        for status, answer in operations[source]["responses"].items():
+            if status.startswith("2"):
+                answer["links"] = {_link_name(link): _link(link) for link in there}
+
+
+def _link_name(link: Link) -> str:
+    return "".join(part.capitalize() for part in link.to.split("_"))
+
+
+def _link(link: Link) -> dict[str, Any]:
+    described: dict[str, Any] = {"operationId": link.to}
+    if link.parameters:
+        described["parameters"] = dict(link.parameters)
+    if link.body:
+        described["requestBody"] = dict(link.body)
+    return described

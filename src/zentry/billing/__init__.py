@@ -1,0 +1,1 @@
+"""Credits, prices, metering and the ledger. Knows resources only by id."""

@@ -1,0 +1,35 @@
+"""What billing refuses."""
+
+from __future__ import annotations
+
+from zentry.platform.errors import NotAllowed, RuleBroken
+from zentry.platform.money import format_credits, to_credits
+
+
+class InsufficientCredits(RuleBroken):
+    """The account has too few credits that are not held for something else."""
+
+    code = "INSUFFICIENT_CREDITS"
+
+    def __init__(self, *, required: int, available: int) -> None:
+        super().__init__(
+            f"Insufficient credits: {format_credits(required)} are required and {format_credits(available)} are"
+            " available. Add credits, or stop something that runs.",
+            required=to_credits(required),
+            available=to_credits(available),
+        )
+
+
+class BalanceLimit(RuleBroken):
+    """The account would hold more than an account may."""
+
+    code = "BALANCE_LIMIT"
+
+
+class SelfServiceClosed(NotAllowed):
+    """On this platform only an administrator adds credits."""
+
+    code = "SELF_SERVICE_CREDIT_DISABLED"
+
+    def __init__(self) -> None:
+        super().__init__("Adding credits yourself is switched off here; ask an administrator.")

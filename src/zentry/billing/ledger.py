@@ -1,0 +1,152 @@
+"""The books of one account, open under its row lock.
+
+An entry moves an amount from one account to another, so every entry balances by its form. The
+user's row carries the balances, and each entry the hash of the one before it: the books can be
+recomputed and a changed byte be found. `post` moves nothing that is not there, `save` writes the
+row only if nobody else has posted since, and the table's CHECK stands behind both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from zentry.billing.errors import InsufficientCredits
+from zentry.billing.types import Balance
+from zentry.platform.db import Transaction
+from zentry.platform.errors import NotFound
+from zentry.schema.accounts import users
+from zentry.schema.billing import LedgerAccount, ledger_entries
+
+_CREDITS_CHANGE: Final = {LedgerAccount.AVAILABLE: 1, LedgerAccount.HELD: 1}
+_COLUMNS: Final = (
+    users.c.credits,
+    users.c.held,
+    users.c.total_spent,
+    users.c.billing_line_count,
+    users.c.ledger_position,
+    users.c.ledger_head,
+    users.c.meter_due_at,
+)
+
+
+class Books:
+    """One account's books. Open, post, save; all in one transaction."""
+
+    def __init__(self, tx: Transaction, user_id: UUID, row: sa.Row[Any]) -> None:
+        self._tx = tx
+        self.user_id = user_id
+        self._credits: int = row.credits
+        self._held: int = row.held
+        self._spent: int = row.total_spent
+        self._lines: int = row.billing_line_count
+        self._position: int = row.ledger_position
+        self._seen_position: int = row.ledger_position
+        self._head: str = row.ledger_head
+        self.meter_due_at: datetime | None = row.meter_due_at
+        self._entries: list[dict[str, Any]] = []
+
+    @classmethod
+    async def open(cls, tx: Transaction, user_id: UUID) -> Books:
+        """Lock the account and read its balances, or raise `NotFound`."""
+        query = sa.select(*_COLUMNS).where(users.c.id == user_id).with_for_update(key_share=True)
+        row = (await tx.execute(query)).first()
+        if row is None:
+            raise NotFound("User")
+        return cls(tx, user_id, row)
+
+    @property
+    def balance(self) -> Balance:
+        """The balances with everything posted so far."""
+        return Balance(self._credits, self._held, self._spent)
+
+    def post(
+        self, debit: LedgerAccount, credit: LedgerAccount, amount: int, *, cause: str, record_id: UUID | None = None
+    ) -> None:
+        """Move an amount; nothing to move is no entry. Raise `InsufficientCredits` when it is not there."""
+        assert amount >= 0, "an entry moves forward; its opposite is another entry"
+        if amount == 0:
+            return
+        if debit is LedgerAccount.AVAILABLE and amount > self.balance.available:
+            raise InsufficientCredits(required=amount, available=self.balance.available)
+        assert debit is not LedgerAccount.HELD or amount <= self._held, "a hold is never captured beyond itself"
+        self._credits += amount * (_CREDITS_CHANGE.get(credit, 0) - _CREDITS_CHANGE.get(debit, 0))
+        self._held += amount * ((credit is LedgerAccount.HELD) - (debit is LedgerAccount.HELD))
+        self._spent += amount if credit is LedgerAccount.REVENUE else 0
+        self._append(debit, credit, amount, cause, record_id)
+
+    def add_line(self) -> None:
+        """Count a line of the history."""
+        self._lines += 1
+
+    async def save(self) -> None:
+        """Write the entries and the balances."""
+        if self._entries:
+            await self._tx.execute(sa.insert(ledger_entries), self._entries)
+            self._entries = []
+        saved = await self._tx.execute(
+            sa.update(users)
+            .where(users.c.id == self.user_id, users.c.ledger_position == self._seen_position)
+            .values(
+                credits=self._credits,
+                held=self._held,
+                total_spent=self._spent,
+                billing_line_count=self._lines,
+                ledger_position=self._position,
+                ledger_head=self._head,
+                meter_due_at=self.meter_due_at,
+            )
+        )
+        assert saved.rowcount == 1, "the books were open under the account's lock"
+        self._seen_position = self._position
+
+    def _append(
+        self, debit: LedgerAccount, credit: LedgerAccount, amount: int, cause: str, record_id: UUID | None
+    ) -> None:
+        self._position += 1
+        self._head = entry_hash(
+            previous=self._head,
+            user_id=self.user_id,
+            position=self._position,
+            debit=debit,
+            credit=credit,
+            amount=amount,
+            cause=cause,
+            created_at=self._tx.now,
+        )
+        self._entries.append(
+            {
+                "id": self._tx.new_id(),
+                "user_id": self.user_id,
+                "position": self._position,
+                "debit": debit,
+                "credit": credit,
+                "amount": amount,
+                "cause": cause,
+                "record_id": record_id,
+                "created_at": self._tx.now,
+                "hash": self._head,
+            }
+        )
+
+
+def entry_hash(
+    *,
+    previous: str,
+    user_id: UUID,
+    position: int,
+    debit: str,
+    credit: str,
+    amount: int,
+    cause: str,
+    created_at: datetime,
+) -> str:
+    """Return the SHA-256 that chains an entry to the one before it."""
+    text = "\x1f".join(
+        (previous, str(user_id), str(position), debit, credit, str(amount), cause, created_at.isoformat())
+    )
+    return hashlib.sha256(text.encode()).hexdigest()

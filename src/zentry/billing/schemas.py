@@ -1,0 +1,135 @@
+"""Billing on the wire. Amounts are credits as JSON numbers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from zentry.billing.types import ActionType
+from zentry.platform.wire import ReadModel, WriteModel
+
+Credits = Annotated[float, Field(description="Credits.", examples=[12.5])]
+
+
+class CreditBalance(ReadModel):
+    """An account's money now."""
+
+    current_credits: Credits = Field(description="Balance, of which `held_credits` is reserved for what runs.")
+    available_credits: Credits = Field(description="What can be spent on something new.")
+    held_credits: Credits = Field(description="Reserved for machines that run or are being created.")
+    accrued_cost: Credits = Field(description="Used since the last charge; the next charges take it from what is held.")
+    burn_rate_per_hour: Credits = Field(description="What everything that runs costs per hour.")
+    total_spent: Credits = Field(description="Everything that was ever charged.")
+    monthly_spending: Credits = Field(description="Charged since the first of this month (UTC).")
+    weekly_spending: Credits = Field(description="Charged in the last seven days.")
+    daily_spending: Credits = Field(description="Charged today (UTC).")
+    projected_monthly_cost: Credits = Field(description="Today's spending × 30.")
+    last_transaction: datetime | None = Field(description="Time of the newest line of the history.")
+    credit_history_count: int = Field(description="Number of lines in the history.")
+    timestamp: datetime
+
+
+class BillingRecord(ReadModel):
+    """One line of the history."""
+
+    id: str = Field(examples=["01936b5e-7d5b-7cc0-a6f1-1f2f4b7a9a10"])
+    user_id: str
+    vm_id: str | None
+    project_id: str | None
+    action_type: ActionType
+    amount: float = Field(description="Credits: charges negative, additions positive.", examples=[-0.05])
+    description: str
+    created_at: datetime
+
+
+class BillingHistory(ReadModel):
+    """A page of the history, the newest line first."""
+
+    items: list[BillingRecord]
+    total: int = Field(description="Lines that the filter finds.")
+    page: int
+    limit: int
+    pages: int
+    has_next: bool
+    has_prev: bool
+    next_cursor: str | None = Field(description="Send as `cursor` for the page after this one.")
+
+
+class AddCredits(WriteModel):
+    """How many credits to add."""
+
+    amount: float = Field(
+        gt=0, le=1_000_000, description="Credits to add, with at most six decimal places.", examples=[25]
+    )
+    description: str = Field("", max_length=200, description="Shown in the history.")
+
+
+class CreditsAdded(ReadModel):
+    """What the addition did."""
+
+    amount_added: float
+    previous_balance: float
+    new_balance: float
+    transaction_id: str
+    timestamp: datetime
+
+
+class CreditsAddedResponse(ReadModel):
+    """The answer to adding credits."""
+
+    success: Literal[True] = True
+    message: str
+    data: CreditsAdded
+    errors: list[str] | None = None
+    timestamp: datetime
+
+
+class UsageSummary(ReadModel):
+    """What the account runs and what that costs."""
+
+    user_id: str
+    total_vms: int = Field(description="Machines that are not terminated.")
+    active_vms: int = Field(description="Machines that run.")
+    hourly_cost: float = Field(description="What everything that runs costs per hour.")
+    projected_monthly_cost: float = Field(description="Hourly cost × 24 × 30.")
+    current_credits: float
+    total_spent: float = Field(description="Charged within the period.")
+    billing_records_count: int = Field(description="Lines within the period.")
+    period_start: datetime
+    period_end: datetime
+
+
+class MostExpensiveVM(ReadModel):
+    """The machine that cost the most within the period."""
+
+    vm_id: str
+    name: str
+    cost: float
+
+
+class CostAnalysis(ReadModel):
+    """Where the credits of a period went."""
+
+    period_days: int
+    period_start: datetime
+    period_end: datetime
+    total_cost: float
+    cost_by_vm_type: dict[str, float]
+    cost_by_action: dict[str, float]
+    daily_average: float
+    weekly_trend: list[float] = Field(description="The last seven days, the oldest first.")
+    most_expensive_vm: MostExpensiveVM | None
+    cost_optimization_tips: list[str]
+    analysis_timestamp: datetime
+
+
+class CostEstimate(ReadModel):
+    """What a machine of a type costs for a time."""
+
+    instance_type: str
+    hours: float
+    cost: float
+    cost_per_hour: float
+    price_version: int

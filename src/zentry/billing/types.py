@@ -1,0 +1,90 @@
+"""Billing's values. Amounts are micro-credits, times whole seconds in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Protocol
+from uuid import UUID
+
+from zentry.platform.db import Transaction
+
+COMPUTE: Final = "compute"
+"""The meter of a running machine."""
+
+CREATE_FEE: Final = "vm_create"
+"""The price item that is charged once, when a machine first runs."""
+
+
+class ActionType(StrEnum):
+    """What a line in the history is for."""
+
+    VM_CREATE = "vm_create"
+    VM_USAGE = "vm_usage"
+    CREDIT_ADD = "credit_add"
+    CREDIT_DEDUCT = "credit_deduct"
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """One version of the prices, in micro-credits per hour or per piece."""
+
+    version: int
+    currency: str
+    micros: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What is billed: an id, whose it is, and what it is called on the bill."""
+
+    id: UUID
+    user_id: UUID
+    project_id: UUID
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """An unbroken stretch of use at one rate."""
+
+    id: UUID
+    user_id: UUID
+    project_id: UUID
+    resource_id: UUID
+    resource_type: str
+    price_version: int
+    rate_micros_per_hour: int
+    started_at: datetime
+    paid_until: datetime
+    charged_until: datetime
+    charged_micros: int
+
+    def second_of(self, instant: datetime) -> int:
+        """Return the whole seconds from the segment's start to the instant, never negative."""
+        return max(0, int((instant - self.started_at).total_seconds()))
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """An account's money. `credits` contains what is held."""
+
+    credits: int
+    held: int
+    total_spent: int
+
+    @property
+    def available(self) -> int:
+        """What can still be spent or held."""
+        return self.credits - self.held
+
+
+class OnCreditExhausted(Protocol):
+    """Asked, in the meter's transaction, to stop what can't be paid for any longer."""
+
+    async def __call__(self, tx: Transaction, resource_ids: list[UUID]) -> None:
+        """Stop these resources; their billing must end here."""
+        ...

@@ -1,0 +1,1 @@
+"""The command line: it starts processes and looks after them."""

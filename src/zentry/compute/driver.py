@@ -1,0 +1,135 @@
+"""The driver protocol, its errors, and how a driver is found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib.metadata import entry_points
+from pathlib import Path
+from random import Random
+from typing import Protocol, cast
+from uuid import UUID
+
+from zentry.compute.types import Capabilities, HostState, Observation, Sample, VMSpec
+from zentry.platform.clock import Clock
+from zentry.platform.settings import Settings
+
+
+class DriverError(Exception):
+    """A driver could not do what was asked."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+class DriverUnavailable(DriverError):
+    """Trying again may help: a host is away, a reply was lost."""
+
+
+class DriverRejected(DriverError):
+    """Trying again will not help: no capacity, a broken image, an impossible size."""
+
+
+class StaleFence(DriverError):
+    """A newer order for the machine has been seen; this one must not be carried out."""
+
+    def __init__(self, *, seen: int, given: int) -> None:
+        super().__init__(f"Order {given} is older than order {seen}.", code="STALE_FENCE")
+
+
+class ComputeDriver(Protocol):
+    """Drives one kind of hypervisor.
+
+    A driver never sees the database. `ensure_*` methods are idempotent: a second call finds
+    nothing to do. Each order carries the machine's fence; a driver remembers the highest per
+    machine, also of machines that are gone, and raises `StaleFence` for a lower one. They raise
+    `DriverUnavailable` when trying again may help, and `DriverRejected` when it will not.
+    """
+
+    name: str
+    capabilities: Capabilities
+
+    async def ensure_created(self, spec: VMSpec, *, fence: int) -> None:
+        """Place the machine on a host, powered off."""
+        ...
+
+    async def ensure_running(self, vm_id: UUID, *, fence: int) -> None:
+        """Bring the machine up; `DriverRejected` when it was never created."""
+        ...
+
+    async def ensure_stopped(self, vm_id: UUID, *, fence: int, grace: timedelta) -> None:
+        """Bring the machine to rest, by force once the grace is over; `DriverRejected` when it was never created."""
+        ...
+
+    async def reboot(self, vm_id: UUID, *, fence: int, order: UUID) -> None:
+        """Restart the machine and leave it running; the same order restarts it once.
+
+        `DriverRejected` when it was never created.
+        """
+        ...
+
+    async def ensure_absent(self, vm_id: UUID, *, fence: int) -> None:
+        """Remove the machine and what it holds; unknown machines are absent already."""
+        ...
+
+    async def observe(self, vm_ids: Sequence[UUID]) -> Mapping[UUID, Observation]:
+        """Report what the hosts see; an id that they do not know is left out."""
+        ...
+
+    async def inventory(self) -> Sequence[Observation]:
+        """Report every machine that the hosts have."""
+        ...
+
+    async def sample(self, vm_ids: Sequence[UUID]) -> Sequence[Sample]:
+        """Measure machines now; stopped ones measure zero load, unknown ones are left out."""
+        ...
+
+    async def sample_history(self, vm_ids: Sequence[UUID], *, instants: Sequence[datetime]) -> Sequence[Sample]:
+        """Measure machines at instants of the past, as they stood then.
+
+        Only where `capabilities.history`; other drivers raise `DriverRejected`.
+        """
+        ...
+
+    async def hosts(self) -> Sequence[HostState]:
+        """Report the hosts and how full they are; `DriverUnavailable` when the engine is away."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DriverContext:
+    """What a driver is built from."""
+
+    settings: Settings
+    data_dir: Path
+    clock: Clock
+    random: Random
+
+
+class DriverFactory(Protocol):
+    """What an entry point in the group `zentry.drivers` names."""
+
+    def __call__(self, context: DriverContext) -> ComputeDriver:
+        """Build the driver."""
+        ...
+
+
+class UnknownDriver(Exception):
+    """No installed package offers a driver of this name."""
+
+
+def load_driver(context: DriverContext) -> ComputeDriver:
+    """Return the driver that the settings name, or raise `UnknownDriver`."""
+    name = context.settings.compute.driver
+    found = {point.name: point for point in entry_points(group="zentry.drivers")}
+    if name not in found:
+        raise UnknownDriver(f"There is no compute driver {name!r}; installed: {', '.join(sorted(found)) or 'none'}.")
+    factory = cast("DriverFactory", found[name].load())
+    return factory(context)

@@ -1,0 +1,147 @@
+"""The simulator behind the driver protocol.
+
+An order takes its time first and has its effect last: it is admitted in one transaction of the
+world, waits outside of any, and lands in a second one that checks the fence again, since a newer
+order may have come by meanwhile. A worker that dies while it waits has changed nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final
+from uuid import UUID
+
+from zentry.compute.simulator.faults import Faults
+from zentry.compute.simulator.latency import Latency
+from zentry.compute.simulator.load import measure
+from zentry.compute.simulator.orders import Action, Order
+from zentry.compute.simulator.world import World
+from zentry.compute.types import Capabilities, HostState, Observation, Sample, VMSpec
+from zentry.platform.clock import Clock
+
+CHUNK: Final = 200
+"""Machines measured before other tasks get a turn: a few milliseconds."""
+
+
+class SimulatorDriver:
+    """Drives the simulated world.
+
+    Orders raise `StaleFence`; `DriverRejected` with `UNKNOWN_MACHINE` or `NO_CAPACITY`; and
+    `DriverUnavailable` with `WORLD_BUSY`. Scripted faults add their own codes.
+    """
+
+    def __init__(
+        self, world: World, *, clock: Clock, seed: int, latency: Latency, faults: Faults | None = None
+    ) -> None:
+        self.name = "simulator"
+        self.capabilities = Capabilities(history=True)
+        self.world = world
+        self.faults = Faults() if faults is None else faults
+        self._clock = clock
+        self._seed = seed
+        self._latency = latency
+
+    async def ensure_created(self, spec: VMSpec, *, fence: int) -> None:
+        """Place the machine, powered off; `DriverRejected` (`NO_CAPACITY`) when no host has room.
+
+        A machine that exists stays as it is, even if the specification differs.
+        """
+        await self._carry_out(Order(Action.CREATE, spec.vm_id, fence, spec=spec))
+
+    async def ensure_running(self, vm_id: UUID, *, fence: int) -> None:
+        """Boot the machine unless it runs."""
+        await self._carry_out(Order(Action.START, vm_id, fence))
+
+    async def ensure_stopped(self, vm_id: UUID, *, fence: int, grace: timedelta) -> None:
+        """Stop the machine unless it rests; it takes no longer than the grace."""
+        await self._carry_out(Order(Action.STOP, vm_id, fence), longest_seconds=grace.total_seconds())
+
+    async def reboot(self, vm_id: UUID, *, fence: int, order: UUID) -> None:
+        """Restart the machine, once per order; one at rest is started."""
+        await self._carry_out(Order(Action.REBOOT, vm_id, fence, order=order))
+
+    async def ensure_absent(self, vm_id: UUID, *, fence: int) -> None:
+        """Remove the machine; its fence is remembered."""
+        await self._carry_out(Order(Action.REMOVE, vm_id, fence))
+
+    async def observe(self, vm_ids: Sequence[UUID]) -> Mapping[UUID, Observation]:
+        """Report the machines among these that exist."""
+        await self._meet_faults(Action.OBSERVE)
+        return self.world.observe(vm_ids)
+
+    async def inventory(self) -> Sequence[Observation]:
+        """Report every machine, by id."""
+        await self._meet_faults(Action.INVENTORY)
+        return self.world.inventory()
+
+    async def sample(self, vm_ids: Sequence[UUID]) -> Sequence[Sample]:
+        """Measure machines now, in the order of the ids."""
+        await self._meet_faults(Action.SAMPLE)
+        return await self.sample_at(vm_ids, at=self._clock.now())
+
+    async def sample_history(self, vm_ids: Sequence[UUID], *, instants: Sequence[datetime]) -> Sequence[Sample]:
+        """Measure machines at instants of the past: instants in the given order, within each the ids."""
+        await self._meet_faults(Action.HISTORY)
+        samples: list[Sample] = []
+        for at in instants:
+            samples += await self.sample_at(vm_ids, at=at)
+        return samples
+
+    async def sample_at(self, vm_ids: Sequence[UUID], *, at: datetime) -> Sequence[Sample]:
+        """Measure machines at any instant as they stood then; one not yet created is left out.
+
+        An instant to come is measured as if the machines stayed as they are.
+        """
+        samples: list[Sample] = []
+        remaining = iter(vm_ids)
+        while chunk := list(islice(remaining, CHUNK)):
+            samples += [
+                measure(
+                    self._seed,
+                    past.subject,
+                    created_at=past.created_at,
+                    at=at,
+                    running=past.running,
+                    rested=past.rested,
+                )
+                for past in self.world.past(chunk, at=at)
+            ]
+            await self._clock.sleep(0)
+        return samples
+
+    async def hosts(self) -> Sequence[HostState]:
+        """Report the hosts, by number."""
+        await self._meet_faults(Action.HOSTS)
+        return self.world.hosts()
+
+    async def close(self) -> None:
+        """Let go of the world's file."""
+        self.world.close()
+
+    async def _carry_out(self, order: Order, *, longest_seconds: float = math.inf) -> None:
+        strike = self.faults.strike(order.action, order.vm_id)
+        if strike.before is not None:
+            raise strike.before
+        seconds = min(self._latency.seconds_of(order), longest_seconds) + strike.delay_seconds
+        if seconds <= 0 or await self._is_due_after(order, seconds):
+            self.world.carry_out(order, at=self._clock.now())
+        if strike.after is not None:
+            raise strike.after
+
+    async def _is_due_after(self, order: Order, seconds: float) -> bool:
+        """Admit the order and let it take its time; one with nothing to do takes none."""
+        if not self.world.admit(order):
+            return False
+        await self._clock.sleep(seconds)
+        return True
+
+    async def _meet_faults(self, action: Action) -> None:
+        strike = self.faults.strike(action)
+        if strike.delay_seconds > 0:
+            await self._clock.sleep(strike.delay_seconds)
+        # Nothing happens in a question, so a lost answer is the same before and after.
+        if error := strike.before or strike.after:
+            raise error

@@ -1,0 +1,76 @@
+"""What drivers and the platform say to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class Power(StrEnum):
+    """What a host sees of a machine's power."""
+
+    ON = "on"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class VMSpec:
+    """What a machine is to be."""
+
+    vm_id: UUID
+    name: str
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    image: str
+    instance_type: str
+    ip_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a host sees of one machine."""
+
+    vm_id: UUID
+    power: Power
+    fence: int
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One measurement of a machine. Usages in percent, network in bytes per second."""
+
+    vm_id: UUID
+    recorded_at: datetime
+    cpu_usage: float
+    memory_usage: float
+    disk_usage: float
+    network_in: float
+    network_out: float
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a driver can do. Code asks this, never which driver it is."""
+
+    resize: bool = False
+    snapshots: bool = False
+    console: bool = False
+    history: bool = False
+    """Whether samples of the past can be asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostState:
+    """One host and how full it is."""
+
+    name: str
+    online: bool
+    vcpus: int
+    vcpus_used: int
+    memory_mib: int
+    memory_mib_used: int
+    machines: int

@@ -1,0 +1,143 @@
+"""Collects samples of running machines on a timer, keeps the store bounded, and records the platform's health.
+
+Several workers may collect: a machine that another has just sampled is left out. A tick that
+fails leaves a gap and nothing else; the next one is the retry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from prometheus_client import Counter
+
+from zentry.compute.driver import ComputeDriver, DriverError
+from zentry.compute.types import Sample
+from zentry.monitoring.probe import Probe, RecentRequests
+from zentry.monitoring.repository import MonitoringRepository
+from zentry.monitoring.service import MonitoringService
+from zentry.monitoring.store import MetricsStore
+from zentry.platform.clock import Clock
+from zentry.platform.db import Database
+from zentry.platform.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+SAMPLES: Final = Counter("zentry_monitoring_samples_total", "Samples of machines that were collected.")
+FAILURES: Final = Counter("zentry_monitoring_failures_total", "Ticks of the collector that ended early.")
+
+_FIRST_SECONDS: Final = 1.0
+_FRESH: Final = 0.8
+"""Share of the period within which a sample is fresh and the machine need not be measured again."""
+_HEALTH_EVERY: Final = timedelta(minutes=5)
+_PRUNE_BATCH: Final = 5000
+_PRUNE_ROUNDS: Final = 50
+
+
+class Collector:
+    """Measures every running machine once per period."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        driver: ComputeDriver,
+        store: MetricsStore,
+        settings: Settings,
+        clock: Clock,
+        requests: RecentRequests | None = None,
+    ) -> None:
+        self._database = database
+        self._driver = driver
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+        self._probe = Probe(driver=driver, data_dir=settings.data_dir, requests=requests or RecentRequests())
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Tick until told to stop, for the first time soon after the start."""
+        await self._pause(stop, min(_FIRST_SECONDS, self._settings.monitoring.sample_seconds))
+        while not stop.is_set():
+            try:
+                await self.tick()
+            except Exception:  # noqa: BLE001 - a process edge: the next tick is the retry
+                FAILURES.inc()
+                _log.exception("monitoring.tick_failed")
+            await self._pause(stop, self._settings.monitoring.sample_seconds)
+
+    async def tick(self) -> int:
+        """Sample what runs, prune what is old, record health; return how many samples were kept."""
+        count = await self._sample_all()
+        await self._prune()
+        await self._record_health()
+        return count
+
+    async def _sample_all(self) -> int:
+        kept, after = 0, None
+        batch = self._settings.monitoring.sample_batch
+        while True:
+            vm_ids = await self._unsampled(after)
+            if vm_ids:
+                samples = await self._measure(vm_ids)
+                if samples is None:
+                    return kept
+                async with self._database.work() as tx:
+                    await self._store.record(tx, samples)
+                SAMPLES.inc(len(samples))
+                kept += len(samples)
+            if len(vm_ids) < batch:
+                return kept
+            after = vm_ids[-1]
+
+    async def _unsampled(self, after: UUID | None) -> Sequence[UUID]:
+        monitoring = self._settings.monitoring
+        async with self._database.read() as tx:
+            since = tx.now - timedelta(seconds=_FRESH * monitoring.sample_seconds)
+            return await MonitoringRepository(tx).list_unsampled(
+                after=after, since=since, limit=monitoring.sample_batch
+            )
+
+    async def _measure(self, vm_ids: Sequence[UUID]) -> Sequence[Sample] | None:
+        """Ask the driver with no transaction open; None when it can't be asked."""
+        try:
+            async with asyncio.timeout(self._settings.monitoring.sample_seconds):
+                return await self._driver.sample(vm_ids)
+        except (DriverError, TimeoutError) as error:
+            FAILURES.inc()
+            _log.warning("monitoring.sample_failed", driver=self._driver.name, error=str(error) or "timeout")
+            return None
+
+    async def _prune(self) -> None:
+        for _ in range(_PRUNE_ROUNDS):
+            async with self._database.work() as tx:
+                before = tx.now - timedelta(days=self._settings.monitoring.retention_days)
+                samples = await self._store.prune(tx, before=before, limit=_PRUNE_BATCH)
+                records = await MonitoringRepository(tx).prune_health_records(before=before, limit=_PRUNE_BATCH)
+            if max(samples, records) < _PRUNE_BATCH:
+                return
+
+    async def _record_health(self) -> None:
+        async with self._database.read() as tx:
+            last = await MonitoringRepository(tx).last_health_record_at()
+            if last is not None and tx.now - last < _HEALTH_EVERY:
+                return
+        measured = await self._probe.measure()
+        async with self._database.read() as tx:
+            service = MonitoringService(tx, store=self._store, settings=self._settings, clock=self._clock)
+            health = await service.get_system_health(measured)
+        async with self._database.work() as tx:
+            await MonitoringRepository(tx).insert_health_records(health.components)
+
+    async def _pause(self, stop: asyncio.Event, seconds: float) -> None:
+        """Wait for `seconds` of the clock, or less when told to stop."""
+        waits = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(self._clock.sleep(seconds))}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)

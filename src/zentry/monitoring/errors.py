@@ -1,0 +1,16 @@
+"""What monitoring refuses."""
+
+from __future__ import annotations
+
+from zentry.platform.errors import RuleBroken
+
+
+class VMTerminated(RuleBroken):
+    """A terminated machine has no metrics on this path."""
+
+    code = "VM_TERMINATED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The VM is terminated and has no metrics. Its history is under /monitoring/vms/{id}/metrics/history."
+        )

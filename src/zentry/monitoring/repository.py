@@ -1,0 +1,162 @@
+"""Reads over everybody's tables for monitoring, and the records of the platform's health."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from zentry.billing.reports import BillingReports
+from zentry.monitoring.types import Account, ActiveOperation, Component, Fleet, VMCondition
+from zentry.platform.db import Transaction
+from zentry.schema.accounts import users
+from zentry.schema.billing import resource_costs
+from zentry.schema.monitoring import health_records, vm_metrics
+from zentry.schema.operations import OperationStatus, is_active, is_pending, operations
+from zentry.schema.vms import VMStatus, is_running, vms
+
+_NONE: Final = timedelta(0)
+
+
+class MonitoringRepository:
+    """Monitoring's reads, and its own table of health records."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def list_unsampled(self, *, after: UUID | None, since: datetime, limit: int) -> Sequence[UUID]:
+        """Return running machines that nobody has sampled since an instant, in the order of their ids."""
+        sampled = sa.exists().where(vm_metrics.c.vm_id == vms.c.id, vm_metrics.c.recorded_at > since)
+        query = sa.select(vms.c.id).where(is_running, ~sampled).order_by(vms.c.id).limit(limit)
+        if after is not None:
+            query = query.where(vms.c.id > after)
+        return (await self._tx.execute(query)).scalars().all()
+
+    async def find_condition(self, vm_id: UUID, user_id: UUID) -> VMCondition | None:
+        """Return what is wished and known of a machine of the user's."""
+        rows = await self._tx.execute(
+            sa.select(
+                vms,
+                operations.c.id.label("operation_id"),
+                operations.c.kind,
+                operations.c.status.label("operation_status"),
+                operations.c.progress,
+            )
+            .join_from(vms, operations, (operations.c.vm_id == vms.c.id) & is_active, isouter=True)
+            .where(vms.c.id == vm_id, vms.c.user_id == user_id)
+        )
+        row = rows.one_or_none()
+        if row is None:
+            return None
+        operation = None
+        if row.operation_id is not None:
+            operation = ActiveOperation(
+                id=row.operation_id, kind=row.kind, status=OperationStatus(row.operation_status), progress=row.progress
+            )
+        return VMCondition(
+            vm_id=row.id,
+            name=row.name,
+            status=VMStatus(row.status),
+            wanted=row.wanted,
+            stop_reason=row.stop_reason,
+            last_started=row.last_started,
+            last_stopped=row.last_stopped,
+            operation=operation,
+            read_at=self._tx.now,
+        )
+
+    async def find_account(self, user_id: UUID) -> Account | None:
+        """Return an account's balance, its machines by status, and what they cost."""
+        charged = (
+            sa.select(sa.func.coalesce(sa.func.sum(resource_costs.c.charged_micros), 0))
+            .where(resource_costs.c.user_id == user_id)
+            .scalar_subquery()
+        )
+        query = sa.select((users.c.credits - users.c.held).label("available"), charged.label("charged"))
+        row = (await self._tx.execute(query.where(users.c.id == user_id))).one_or_none()
+        if row is None:
+            return None
+        hourly, accrued = await BillingReports(self._tx, user_id).running()
+        return Account(
+            available=row.available,
+            hourly_micros=hourly,
+            spent_micros=int(row.charged) + accrued,
+            by_status=await self._count_vms(vms.c.user_id == user_id),
+        )
+
+    async def ping(self) -> None:
+        """Ask for nothing, to see how long an answer takes."""
+        await self._tx.execute(sa.select(1))
+
+    async def read_fleet(self) -> Fleet:
+        """Return the figures of the whole platform."""
+        row = (
+            await self._tx.execute(
+                sa.select(
+                    sa.select(sa.func.count()).select_from(users).scalar_subquery().label("users"),
+                    sa.select(sa.func.min(users.c.meter_due_at))
+                    .where(users.c.meter_due_at.is_not(None))
+                    .scalar_subquery()
+                    .label("meter_due_at"),
+                    sa.select(sa.func.min(operations.c.not_before)).where(is_pending).scalar_subquery().label("due_at"),
+                    sa.select(sa.func.min(operations.c.created_at)).where(is_active).scalar_subquery().label("oldest"),
+                )
+            )
+        ).one()
+        # Operations that have ended are history without a bound; only what is active is counted.
+        active = await self._tx.execute(
+            sa.select(operations.c.status, sa.func.count().label("number"))
+            .where(is_active)
+            .group_by(operations.c.status)
+        )
+        counts = {OperationStatus(found.status): found.number for found in active}
+        return Fleet(
+            vms=await self._count_vms(sa.true()),
+            operations={status: counts.get(status, 0) for status in (OperationStatus.PENDING, OperationStatus.RUNNING)},
+            users=row.users,
+            queue_lag=self._since(row.due_at),
+            oldest_operation=self._since(row.oldest),
+            meter_lag=self._since(row.meter_due_at),
+        )
+
+    async def last_health_record_at(self) -> datetime | None:
+        """Return when health was recorded last."""
+        query = sa.select(health_records.c.recorded_at).order_by(health_records.c.recorded_at.desc()).limit(1)
+        return (await self._tx.execute(query)).scalar_one_or_none()
+
+    async def insert_health_records(self, components: Sequence[Component]) -> None:
+        """Record how the components are."""
+        await self._tx.execute(
+            sa.insert(health_records),
+            [
+                {
+                    "id": self._tx.new_id(),
+                    "component": component.name,
+                    "status": component.status,
+                    "details": {"reason": component.reason, **component.details},
+                    "recorded_at": self._tx.now,
+                }
+                for component in components
+            ],
+        )
+
+    async def prune_health_records(self, *, before: datetime, limit: int) -> int:
+        """Forget at most `limit` of the records before an instant, and tell how many."""
+        oldest = (
+            sa.select(health_records.c.id)
+            .where(health_records.c.recorded_at < before)
+            .order_by(health_records.c.recorded_at)
+            .limit(limit)
+        )
+        return (await self._tx.execute(sa.delete(health_records).where(health_records.c.id.in_(oldest)))).rowcount
+
+    async def _count_vms(self, which: sa.ColumnElement[bool]) -> dict[VMStatus, int]:
+        query = sa.select(vms.c.status, sa.func.count().label("number")).where(which).group_by(vms.c.status)
+        counts = {VMStatus(row.status): row.number for row in await self._tx.execute(query)}
+        return {status: counts.get(status, 0) for status in VMStatus}
+
+    def _since(self, instant: datetime | None) -> timedelta:
+        return _NONE if instant is None else max(_NONE, self._tx.now - instant)

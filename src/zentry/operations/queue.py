@@ -1,0 +1,239 @@
+"""The operations table: enqueue, claim, advance, end. Every change of a claimed row names its fence.
+
+The fence belongs to the machine and rises with every claim and every supersession, so that a
+worker that slept through its lease can change nothing, neither here nor at the driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+
+from zentry.operations.errors import VMBusy
+from zentry.operations.types import Claim, Failure, Operation
+from zentry.platform.db import Transaction, values
+from zentry.platform.signals import OPERATION_ENDED, OPERATIONS_DUE
+from zentry.schema.operations import OperationStatus, is_active, is_pending, is_running, operations
+from zentry.schema.vms import vms
+
+_VIEW: Final[tuple[sa.ColumnElement[Any], ...]] = (
+    operations.c.id,
+    operations.c.kind,
+    operations.c.vm_id,
+    operations.c.status,
+    operations.c.progress,
+    operations.c.error_code,
+    operations.c.error_message,
+)
+
+
+class OperationQueue:
+    """The durable queue inside one transaction."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def enqueue(
+        self,
+        kind: str,
+        *,
+        vm_id: UUID,
+        project_id: UUID,
+        user_id: UUID,
+        deadline: timedelta,
+        input_: Mapping[str, Any] | None = None,
+    ) -> Operation:
+        """Add an operation, or raise `VMBusy`: a machine has one active operation at most."""
+        operation_id = self._tx.new_id()
+        added = await self._tx.insert_unless_there(
+            operations,
+            {
+                "id": operation_id,
+                "kind": kind,
+                "vm_id": vm_id,
+                "project_id": project_id,
+                "user_id": user_id,
+                "status": OperationStatus.PENDING,
+                "not_before": self._tx.now,
+                "deadline": self._tx.now + deadline,
+                "input": dict(input_ or {}),
+                "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+                "created_at": self._tx.now,
+            },
+        )
+        if not added:
+            blocking = await self.find_active(vm_id)
+            # It may have ended between the two statements; the caller tries again either way.
+            raise VMBusy(blocking or Operation(operation_id, kind, vm_id, OperationStatus.PENDING, 0))
+        self._tx.after_commit(OPERATIONS_DUE)
+        return Operation(operation_id, kind, vm_id, OperationStatus.PENDING, 0)
+
+    async def find(self, operation_id: UUID) -> Operation | None:
+        """Return an operation as it is now."""
+        row = (await self._tx.execute(sa.select(*_VIEW).where(operations.c.id == operation_id))).first()
+        return None if row is None else _operation(row)
+
+    async def find_active(self, vm_id: UUID) -> Operation | None:
+        """Return the operation under way for a machine."""
+        query = sa.select(*_VIEW).where(operations.c.vm_id == vm_id, is_active)
+        row = (await self._tx.execute(query)).first()
+        return None if row is None else _operation(row)
+
+    async def supersede(self, vm_id: UUID) -> None:
+        """Cancel what is under way for a machine and raise its fence, so that no old order can land."""
+        cancelled = await self._tx.execute(
+            sa.update(operations)
+            .where(operations.c.vm_id == vm_id, is_active)
+            .values(
+                status=OperationStatus.CANCELLED, finished_at=self._tx.now, lease_until=None, error_code="SUPERSEDED"
+            )
+            .returning(operations.c.id)
+        )
+        for (operation_id,) in cancelled.all():
+            self._tx.after_commit(ended_topic(operation_id))
+        await self._tx.execute(sa.update(vms).where(vms.c.id == vm_id).values(fence=vms.c.fence + 1))
+
+    async def claim(self, *, owner: str, lease: timedelta, limit: int) -> Sequence[Claim]:
+        """Take up to `limit` operations that are due, or whose worker has let its lease run out."""
+        now = self._tx.now
+        due = sa.or_(
+            sa.and_(is_pending, operations.c.not_before <= now),
+            sa.and_(is_running, operations.c.lease_until < now),
+        )
+        candidates = (
+            sa.select(operations.c.id, operations.c.vm_id)
+            .where(due)
+            .order_by(operations.c.not_before)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        rows = (await self._tx.execute(candidates)).all()
+        if not rows:
+            return []
+        await self._tx.execute(
+            sa.update(vms).where(vms.c.id.in_([row.vm_id for row in rows])).values(fence=vms.c.fence + 1)
+        )
+        fence = sa.select(vms.c.fence).where(vms.c.id == operations.c.vm_id).scalar_subquery()
+        claimed = await self._tx.execute(
+            sa.update(operations)
+            .where(operations.c.id.in_([row.id for row in rows]))
+            .values(
+                status=OperationStatus.RUNNING,
+                owner=owner,
+                lease_until=now + lease,
+                attempt=operations.c.attempt + 1,
+                started_at=sa.func.coalesce(operations.c.started_at, now),
+                fence=fence,
+            )
+            .returning(
+                operations.c.id,
+                operations.c.kind,
+                operations.c.vm_id,
+                operations.c.project_id,
+                operations.c.user_id,
+                operations.c.fence,
+                operations.c.step,
+                operations.c.undoing,
+                operations.c.attempt,
+                operations.c.deadline,
+                operations.c.input,
+            )
+        )
+        return [Claim(*values(row)) for row in claimed.all()]
+
+    async def renew(self, operation_ids: Sequence[UUID], *, owner: str, lease: timedelta) -> set[UUID]:
+        """Prolong leases; return the ids that are still the owner's."""
+        kept = await self._tx.execute(
+            sa.update(operations)
+            .where(
+                operations.c.id.in_(operation_ids),
+                operations.c.owner == owner,
+                is_running,
+            )
+            .values(lease_until=self._tx.now + lease)
+            .returning(operations.c.id)
+        )
+        return {row.id for row in kept.all()}
+
+    async def advance(self, claim: Claim, *, step: int, progress: int) -> bool:
+        """Record that the steps before `step` are done; False when the claim is lost."""
+        return await self._change(claim, step=step, progress=progress, attempt=0)
+
+    async def succeed(self, claim: Claim) -> bool:
+        """End the operation well; False when the claim is lost."""
+        return await self._end(claim, status=OperationStatus.SUCCEEDED, progress=100, step=claim.step + 1)
+
+    async def fail(self, claim: Claim, failure: Failure) -> bool:
+        """End the operation badly; False when the claim is lost."""
+        return await self._end(
+            claim, status=OperationStatus.FAILED, error_code=failure.code, error_message=failure.message[:500]
+        )
+
+    async def turn_back(self, claim: Claim, failure: Failure) -> bool:
+        """Start to undo, from the step that was under way; False when the claim is lost."""
+        return await self._change(
+            claim,
+            undoing=True,
+            step=claim.step,
+            attempt=0,
+            error_code=failure.code,
+            error_message=failure.message[:500],
+        )
+
+    async def failure_of(self, claim: Claim) -> Failure:
+        """Return why an operation was turned back."""
+        operation = await self.find(claim.operation_id)
+        assert operation is not None, "operations are never deleted while they are claimed"
+        return Failure(operation.error_code or "OPERATION_FAILED", operation.error_message or "The operation failed.")
+
+    async def postpone(self, claim: Claim, *, by: timedelta) -> bool:
+        """Give the operation back to the queue for a later try; False when the claim is lost."""
+        return await self._change(
+            claim, status=OperationStatus.PENDING, not_before=self._tx.now + by, lease_until=None, owner=None
+        )
+
+    async def next_due_in(self) -> timedelta | None:
+        """Return how long until a waiting operation or a lease falls due, None when there is none."""
+        pending = sa.select(sa.func.min(operations.c.not_before)).where(is_pending)
+        running = sa.select(sa.func.min(operations.c.lease_until)).where(is_running)
+        row = (await self._tx.execute(sa.select(pending.scalar_subquery(), running.scalar_subquery()))).one()
+        times = [time for time in row if time is not None]
+        return max(timedelta(0), min(times) - self._tx.now) if times else None
+
+    async def _end(self, claim: Claim, **changes: Any) -> bool:
+        self._tx.after_commit(ended_topic(claim.operation_id))
+        return await self._change(claim, finished_at=self._tx.now, lease_until=None, **changes)
+
+    async def _change(self, claim: Claim, **changes: Any) -> bool:
+        changed = await self._tx.execute(
+            sa.update(operations)
+            .where(
+                operations.c.id == claim.operation_id,
+                operations.c.fence == claim.fence,
+                is_running,
+            )
+            .values(**changes)
+        )
+        return changed.rowcount == 1
+
+
+def ended_topic(operation_id: UUID) -> str:
+    """Return the signal that is poked when an operation has ended."""
+    return f"{OPERATION_ENDED}:{operation_id}"
+
+
+def _operation(row: sa.Row[Any]) -> Operation:
+    return Operation(
+        id=row.id,
+        kind=row.kind,
+        vm_id=row.vm_id,
+        status=OperationStatus(row.status),
+        progress=row.progress,
+        error_code=row.error_code,
+        error_message=row.error_message,
+    )

@@ -1,0 +1,1 @@
+"""What every domain stands on: database, settings, errors, clock, money, logging."""

@@ -1,0 +1,173 @@
+"""Engines and units of work for both databases.
+
+SQLite has one writer, so there is a write pool of one whose transactions all start with
+BEGIN IMMEDIATE: a deferred transaction that reads and then writes fails with "database is
+locked" at once, whatever the timeout. Reads have a pool beside it, which WAL lets run on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, Final, cast
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from zentry.platform.clock import Clock
+from zentry.platform.db.observe import observe_queries
+from zentry.platform.db.transaction import Dialect, Transaction
+from zentry.platform.settings import DatabaseSettings
+from zentry.platform.signals import Signals
+
+_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+_NO_OFFSET: Final = timedelta(0)
+
+
+def dialect_of(url: str) -> Dialect:
+    """Return which of the two databases a URL names, or raise ValueError."""
+    name = sa.make_url(url).get_backend_name()
+    if name not in _DRIVERS:
+        raise ValueError(f"{name!r} is not a supported database; use sqlite:/// or postgresql://")
+    return cast("Dialect", name)
+
+
+class Database:
+    """Opens units of work: `work()` to write, `read()` to look."""
+
+    def __init__(self, settings: DatabaseSettings, *, clock: Clock, random: Random, signals: Signals) -> None:
+        self.dialect = dialect_of(settings.url)
+        self.url = sa.make_url(settings.url).set(drivername=_DRIVERS[self.dialect])
+        self._clock = clock
+        self._random = random
+        self._signals = signals
+        # How far the database's clock is ahead of this process's: PostgreSQL's is the one time.
+        self._offset = _NO_OFFSET
+        if self.dialect == "sqlite":
+            self._writer = self._sqlite_engine(settings, begin="BEGIN IMMEDIATE", size=1)
+            self._reader = self._sqlite_engine(settings, begin="BEGIN", size=settings.pool_size)
+        else:
+            self._writer = self._postgresql_engine(settings)
+            # A look needs no BEGIN and no ROLLBACK: two round trips less per request.
+            self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def work(self) -> AsyncIterator[Transaction]:
+        """Open a transaction that commits when the block ends well and rolls back when it does not."""
+        async with self._writer.begin() as connection:
+            tx = await self._transaction(connection)
+            yield tx
+        for topic in tx.signals:
+            self._signals.poke(topic)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Transaction]:
+        """Open a connection for looking only; each statement sees what is committed by then."""
+        async with self._reader.connect() as connection:
+            now = self._clock.now() + self._offset
+            yield Transaction(connection, now=now, random=self._random, dialect=self.dialect)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Transaction]:
+        """Open a read in which all statements see one and the same state."""
+        engine = self._reader
+        if self.dialect == "postgresql":
+            engine = self._writer.execution_options(isolation_level="REPEATABLE READ")
+        async with engine.connect() as connection:
+            now = self._clock.now() + self._offset
+            yield Transaction(connection, now=now, random=self._random, dialect=self.dialect)
+
+    @property
+    def writer(self) -> AsyncEngine:
+        """The engine behind `work()`, for migrations and health."""
+        return self._writer
+
+    def pool_state(self) -> dict[str, int]:
+        """Return how many connections may be open, are in use, and lie ready."""
+        engines = (self._writer, self._reader) if self.dialect == "sqlite" else (self._writer,)
+        pools = [cast("sa.QueuePool", engine.pool) for engine in engines]
+        limit = sum(pool.size() + max(pool._max_overflow, 0) for pool in pools)  # noqa: SLF001 - it has no public name
+        return {
+            "limit": limit,
+            "in_use": sum(pool.checkedout() for pool in pools),
+            "idle": sum(pool.checkedin() for pool in pools),
+        }
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._writer.dispose()
+        if self.dialect == "sqlite":
+            await self._reader.dispose()
+
+    async def _transaction(self, connection: AsyncConnection) -> Transaction:
+        now = self._clock.now()
+        if self.dialect == "postgresql" and self._clock.follows_database:
+            database_now: datetime = (await connection.execute(_NOW)).scalar_one()
+            self._offset = database_now - now
+            now = database_now
+        return Transaction(connection, now=now, random=self._random, dialect=self.dialect)
+
+    def _postgresql_engine(self, settings: DatabaseSettings) -> AsyncEngine:
+        engine = create_async_engine(
+            self.url,
+            pool_size=settings.pool_size,
+            max_overflow=settings.pool_overflow,
+            pool_timeout=settings.pool_timeout_seconds,
+            pool_recycle=settings.pool_recycle_seconds,
+            pool_pre_ping=False,
+            json_serializer=_to_json,
+            json_deserializer=msgspec.json.decode,
+            connect_args={
+                "timeout": settings.connect_timeout_seconds,
+                "server_settings": {
+                    "application_name": "zentry",
+                    "statement_timeout": str(int(settings.statement_timeout_seconds * 1000)),
+                    "idle_in_transaction_session_timeout": "60000",
+                },
+            },
+        )
+        observe_queries(engine.sync_engine, slow_seconds=settings.slow_query_seconds)
+        return engine
+
+    def _sqlite_engine(self, settings: DatabaseSettings, *, begin: str, size: int) -> AsyncEngine:
+        engine = create_async_engine(
+            self.url,
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=settings.pool_timeout_seconds,
+            json_serializer=_to_json,
+            json_deserializer=msgspec.json.decode,
+        )
+
+        def configure(connection: DBAPIConnection, _: object) -> None:
+            cast("Any", connection).isolation_level = None  # We say BEGIN ourselves.
+            cursor = connection.cursor()
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                "busy_timeout=10000",
+                "temp_store=MEMORY",
+                f"cache_size=-{settings.sqlite_cache_kib}",
+            ):
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+
+        def start(connection: sa.Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        sa.event.listen(engine.sync_engine, "connect", configure)
+        sa.event.listen(engine.sync_engine, "begin", start)
+        observe_queries(engine.sync_engine, slow_seconds=settings.slow_query_seconds)
+        return engine
+
+
+_NOW: Final = sa.text("SELECT clock_timestamp()")
+
+
+def _to_json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,72 @@
+"""One unit of work as the services see it: statements, one time, new ids, signals after commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from random import Random
+from typing import Any, Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from zentry.platform import ids
+
+Dialect = Literal["sqlite", "postgresql"]
+
+
+def values(row: sa.Row[*tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Return a row as a plain tuple; what its columns hold is known where it was selected."""
+    return tuple(row)
+
+
+class Transaction:
+    """An open transaction and the single instant that everything inside it uses.
+
+    Services and repositories get one; the edge that opened it commits or rolls back.
+    """
+
+    def __init__(self, connection: AsyncConnection, *, now: datetime, random: Random, dialect: Dialect) -> None:
+        self._connection = connection
+        self._random = random
+        self.now = now
+        self.dialect = dialect
+        self.signals: list[str] = []
+
+    async def execute(
+        self, statement: sa.Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    ) -> sa.CursorResult[Any]:
+        """Run one Core statement."""
+        return await self._connection.execute(statement, parameters)
+
+    async def insert_unless_there(self, table: sa.Table, values: Mapping[str, Any]) -> bool:
+        """Insert a row; False when a uniqueness rule of the table stands against it.
+
+        The database decides and the transaction stays usable, which a caught violation
+        would not leave it on PostgreSQL.
+        """
+        insert = postgresql.insert(table) if self.dialect == "postgresql" else sqlite.insert(table)
+        result = await self.execute(insert.values(**values).on_conflict_do_nothing())
+        return result.rowcount == 1
+
+    async def insert_or_add(self, table: sa.Table, values: Mapping[str, Any], *, add: Sequence[str]) -> None:
+        """Insert a row, or add the named columns to the row that has this primary key."""
+        insert = postgresql.insert(table) if self.dialect == "postgresql" else sqlite.insert(table)
+        statement = insert.values(**values)
+        sums = {name: table.c[name] + statement.excluded[name] for name in add}
+        await self.execute(statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=sums))
+
+    def new_id(self) -> UUID:
+        """Return a fresh row id of this instant."""
+        return ids.new_id(self.now, self._random)
+
+    def random_below(self, bound: int) -> int:
+        """Return a random integer in [0, bound)."""
+        return self._random.randrange(bound)
+
+    def after_commit(self, topic: str) -> None:
+        """Poke a topic once the work is committed; nothing is poked if it is not."""
+        if topic not in self.signals:
+            self.signals.append(topic)

@@ -1,0 +1,48 @@
+"""Times in query strings: ISO 8601, a date or a date with a time."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from zentry.platform.errors import InvalidInput
+
+_ISO: Final = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?)?", re.IGNORECASE)
+
+
+def _iso(value: object) -> datetime | date:
+    if not isinstance(value, str) or not _ISO.fullmatch(value):
+        raise ValueError("Send an ISO 8601 date such as 2026-01-31 or time such as 2026-01-31T12:00:00Z.")
+    return datetime.fromisoformat(value) if len(value) > len("2026-01-31") else date.fromisoformat(value)
+
+
+QueryInstant = Annotated[
+    datetime | date,
+    BeforeValidator(_iso),
+    WithJsonSchema({"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]}),
+]
+
+
+def first_instant(field: str, value: datetime | date) -> datetime:
+    """Return the instant, or the first one of the day; a time without a zone is UTC."""
+    if not isinstance(value, datetime):
+        return datetime.combine(value, time.min, UTC)
+    try:
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidInput.at(field, "This time is out of range.") from error
+
+
+def last_instant(field: str, value: datetime | date) -> datetime:
+    """Return the instant, or the last one of the day; a time without a zone is UTC."""
+    if not isinstance(value, datetime):
+        return datetime.combine(value, time.max, UTC)
+    return first_instant(field, value)
+
+
+def days_before(now: datetime, days: int) -> datetime:
+    """Return the instant so many days ago."""
+    return now - timedelta(days=days)

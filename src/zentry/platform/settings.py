@@ -1,0 +1,217 @@
+"""Every setting, as one frozen tree of small groups.
+
+The environment is read here and nowhere else: `ZENTRY_<GROUP>__<FIELD>`, or a `.env` file in the
+working directory. The reference page in docs/reference/settings.md is generated from this file.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Environment(StrEnum):
+    """How strict the platform is with its own configuration."""
+
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class Group(BaseModel):
+    """A group of settings: frozen, and without unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class ServerSettings(Group):
+    """The HTTP server."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: Port = Field(8000, description="Port to listen on; 0 takes a free one.")
+    public_url: str = Field("", description="URL under which clients reach the API; empty derives it from the request.")
+    cors_origins: tuple[str, ...] = Field(
+        ("http://localhost:3000", "http://127.0.0.1:3000", "http://localhost:3001"),
+        description="Origins of browser applications that may call the API, as a JSON list.",
+    )
+    cors_credentials: bool = Field(default=False, description="Whether browsers may send cookies; tokens need none.")
+    max_body_bytes: int = Field(1_048_576, ge=1024, le=104_857_600, description="Largest request body in bytes.")
+    max_json_depth: int = Field(32, ge=4, le=200, description="Deepest nesting of a JSON request body.")
+    max_query_parameters: int = Field(100, ge=10, le=10_000, description="Most query parameters in a request.")
+    body_timeout_seconds: Positive = Field(10.0, le=300, description="Longest time for a request body to arrive.")
+    shutdown_seconds: Positive = Field(10.0, le=600, description="How long open requests may go on after a stop.")
+    compress_from_bytes: int = Field(1024, ge=100, description="Smallest answer that is compressed.")
+    docs: bool = Field(default=True, description="Whether /docs, /redoc and /openapi.json are served.")
+
+
+class DatabaseSettings(Group):
+    """Where the data lies and how it is reached."""
+
+    url: str = Field("", description="sqlite:///PATH or postgresql://…; empty means zentry.db in the data directory.")
+    pool_size: int = Field(8, ge=1, le=200, description="Connections kept open per process.")
+    pool_overflow: int = Field(4, ge=0, le=200, description="Connections beyond the pool under load.")
+    pool_timeout_seconds: Positive = Field(10.0, le=120, description="Longest wait for a connection from the pool.")
+    pool_recycle_seconds: int = Field(1800, ge=60, description="Age at which a connection is replaced.")
+    connect_timeout_seconds: Positive = Field(5.0, le=60, description="Longest wait for a new connection.")
+    statement_timeout_seconds: Positive = Field(30.0, le=600, description="Longest run of one statement (PostgreSQL).")
+    slow_query_seconds: Positive = Field(0.25, le=60, description="Statements slower than this are logged.")
+    sqlite_cache_kib: int = Field(8192, ge=512, le=1_048_576, description="Page cache per SQLite connection in KiB.")
+    migrate_on_start: bool = Field(default=True, description="Whether `serve` brings the schema up to date.")
+    allow_sqlite_in_production: bool = Field(default=False, description="Accept SQLite where env is production.")
+
+
+class SecuritySettings(Group):
+    """Passwords, tokens, and the limits that protect them."""
+
+    signing_key: SecretStr = Field(
+        SecretStr(""),
+        description="Secret of at least 32 characters that signs tokens; empty keeps one in the data directory.",
+    )
+    bcrypt_cost: int = Field(12, ge=4, le=16, description="Work factor of password hashes; production demands 10.")
+    hash_threads: int = Field(2, ge=1, le=16, description="Passwords hashed at once.")
+    hash_queue: int = Field(64, ge=1, le=10_000, description="Sign-ins that may wait for a hash before 503.")
+    password_min_length: int = Field(8, ge=8, le=128, description="Shortest password in characters.")
+    access_token_seconds: int = Field(3600, ge=60, le=86_400, description="Life of an access token.")
+    refresh_token_seconds: int = Field(
+        604_800, ge=3600, le=31_536_000, description="Life of a refresh token and its session."
+    )
+    token_cache_seconds: Annotated[float, Field(ge=0, le=1)] = Field(
+        1.0, description="How long a verified token is trusted without a look at its session."
+    )
+    token_cache_size: int = Field(10_000, ge=0, le=1_000_000, description="Verified tokens remembered per process.")
+    login_failures: int = Field(
+        5, ge=1, le=100, description="Failed sign-ins of one e-mail and network before a pause."
+    )
+    login_pause_seconds: int = Field(900, ge=1, le=86_400, description="Length of that pause.")
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="Networks of reverse proxies whose X-Forwarded-For is believed, as a JSON list."
+    )
+    hsts: bool = Field(default=False, description="Send Strict-Transport-Security; set it where TLS ends before us.")
+
+
+class LimitSettings(Group):
+    """Requests per minute. Zero turns a limit off."""
+
+    signin_per_minute: int = Field(10, ge=0, description="Sign-ups and sign-ins of one network.")
+    writes_per_minute: int = Field(120, ge=0, description="Changes by one account.")
+    reads_per_minute: int = Field(1200, ge=0, description="Reads by one token.")
+
+
+class BillingSettings(Group):
+    """Credits and metering."""
+
+    welcome_credits: float = Field(50.0, ge=0, le=10_000, description="Grant at sign-up.")
+    self_service_credit: bool = Field(default=True, description="Whether users may add credits to themselves.")
+    max_top_up: float = Field(10_000.0, gt=0, le=1_000_000, description="Largest single addition of credits.")
+    max_balance: float = Field(1_000_000.0, gt=0, le=1_000_000_000, description="Largest balance of an account.")
+    window_seconds: int = Field(3600, ge=60, le=86_400, description="How far ahead a running machine's credit is held.")
+    renew_before_seconds: int = Field(120, ge=1, le=3600, description="How long before a hold ends it is renewed.")
+    suspend_before_seconds: int = Field(
+        15, ge=1, le=3600, description="How long before its hold ends an unpaid machine is stopped."
+    )
+    minimum_credits: float = Field(0.10, ge=0, le=1000, description="Least available credit to create a machine.")
+    meter_interval_seconds: Positive = Field(5.0, le=60, description="How often the meter looks for due accounts.")
+
+
+class ComputeSettings(Group):
+    """The engine that runs machines."""
+
+    driver: str = Field("simulator", description="Name of the driver, from the entry points `zentry.drivers`.")
+    network: str = Field("10.64.0.0/12", description="IPv4 network from which machines get their addresses.")
+    stop_grace_seconds: Positive = Field(10.0, le=600, description="How long a guest may take to shut down.")
+
+
+class SimulatorSettings(Group):
+    """The simulated world."""
+
+    seed: int = Field(1, ge=0, description="What all of its randomness grows from.")
+    hosts: int = Field(16, ge=1, le=100_000, description="Hosts in the world.")
+    host_vcpus: int = Field(256, ge=1, description="Virtual CPUs per host.")
+    host_memory_mib: int = Field(524_288, ge=512, description="Memory per host in MiB.")
+    boot_seconds: float = Field(0.25, ge=0, le=3600, description="Median time to boot a machine.")
+    action_seconds: float = Field(0.10, ge=0, le=3600, description="Median time of other actions.")
+
+
+class OperationSettings(Group):
+    """The durable queue and its workers."""
+
+    concurrency: int = Field(32, ge=1, le=1000, description="Operations that one worker drives at once.")
+    lease_seconds: Positive = Field(15.0, le=600, description="How long a claim holds without renewal.")
+    poll_seconds: Positive = Field(1.0, le=60, description="Look for work at least this often.")
+    deadline_seconds: Positive = Field(300.0, le=86_400, description="Every operation ends within this time.")
+    max_attempts: int = Field(8, ge=1, le=100, description="Tries of a step that may help to repeat.")
+    wait_seconds: Annotated[float, Field(ge=0, le=30)] = Field(
+        1.0, description="How long a lifecycle call waits for its operation before it answers."
+    )
+
+
+class QuotaSettings(Group):
+    """Limits of a new account and of a new project."""
+
+    projects_per_user: int = Field(10, ge=0, le=100_000, description="Projects of one account.")
+    vms_per_user: int = Field(50, ge=0, le=1_000_000, description="Machines of one account.")
+    vms_per_project: int = Field(20, ge=0, le=1_000_000, description="Machines of one project.")
+
+
+class MonitoringSettings(Group):
+    """Samples and health."""
+
+    sample_seconds: Positive = Field(30.0, le=3600, description="Time between samples of a running machine.")
+    sample_batch: int = Field(1000, ge=1, le=100_000, description="Machines sampled in one batch.")
+    retention_days: int = Field(14, ge=1, le=3650, description="How long samples are kept.")
+
+
+class LogSettings(Group):
+    """The log."""
+
+    level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
+        "info", description="Least level that is written."
+    )
+    format: Annotated[str, Field(pattern="^(json|console)$")] = Field("console", description="json or console.")
+
+
+class Settings(BaseSettings):
+    """The whole tree."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ZENTRY_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    env: Environment = Field(Environment.DEVELOPMENT, description="development, test or production.")
+    data_dir: Path = Field(
+        Path("data"), description="Directory of the embedded database, the simulator's world and the key."
+    )
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    security: SecuritySettings = SecuritySettings()
+    limits: LimitSettings = LimitSettings()
+    billing: BillingSettings = BillingSettings()
+    compute: ComputeSettings = ComputeSettings()
+    simulator: SimulatorSettings = SimulatorSettings()
+    operations: OperationSettings = OperationSettings()
+    quotas: QuotaSettings = QuotaSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def resolved_database(self) -> DatabaseSettings:
+        """The database group with the embedded default filled in."""
+        if self.database.url:
+            return self.database
+        return self.database.model_copy(update={"url": f"sqlite:///{self.data_dir.absolute() / 'zentry.db'}"})
+
+
+MIN_PRODUCTION_BCRYPT_COST: Final = 10

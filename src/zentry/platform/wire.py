@@ -1,0 +1,57 @@
+"""Wire models that several domains share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+
+class WriteModel(BaseModel):
+    """A request body: unknown fields and silent coercions are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, str_max_length=65_536)
+
+
+class ReadModel(BaseModel):
+    """An answer: numbers are JSON numbers, times end in Z."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class ValidationErrorItem(ReadModel):
+    """One field that did not fit."""
+
+    field: str = Field(description="Dotted path of the field, empty for the whole body.")
+    message: str
+    type: str
+
+
+class ErrorResponse(ReadModel):
+    """Every error of the API: the platform's envelope and RFC 9457 in one object."""
+
+    success: bool = Field(default=False, description="Always false.")
+    error_code: str = Field(description="Stable code to program against.", examples=["NOT_FOUND"])
+    message: str = Field(description="What went wrong and what may be done, for a person.")
+    details: dict[str, JsonValue] | None = Field(default=None, description="Facts of this error.")
+    timestamp: datetime
+    type: str = Field(description="URI of the kind of problem (RFC 9457).")
+    title: str = Field(description="The kind of problem in words (RFC 9457).")
+    status: int = Field(description="The HTTP status (RFC 9457).")
+    detail: str = Field(description="The same text as `message` (RFC 9457).")
+    instance: str = Field(description="The path that was asked for (RFC 9457).")
+    request_id: str = Field(description="Name this when you ask for help.")
+
+
+class APIResponse(ReadModel):
+    """The answer of an action."""
+
+    success: bool
+    message: str
+    data: dict[str, JsonValue] | None = None
+    errors: list[str] | None = None
+    timestamp: datetime
+
+
+Limit = Annotated[int, Field(ge=1, le=500)]

@@ -1,0 +1,116 @@
+"""The wire shapes of projects."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Final
+from uuid import UUID
+
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+
+from zentry.platform import money
+from zentry.platform.wire import ReadModel, WriteModel
+from zentry.projects.types import Project, ProjectStatistics
+from zentry.schema.vms import VMStatus
+
+RESERVED_NAMES: Final = frozenset({"admin", "root", "system", "api", "www", "mail", "ftp"})
+_EXAMPLE: Final = {"name": "web-shop", "description": "Everything behind shop.example.com"}
+_ID: Final = "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"
+
+
+def _trimmed(name: str) -> str:
+    name = name.strip(" ")
+    if name.casefold() in RESERVED_NAMES:
+        raise ValueError(f"The name {name!r} is reserved; choose another.")
+    return name
+
+
+ProjectName = Annotated[
+    str,
+    # At least one character that is not a space; spaces around the name are cut off.
+    StringConstraints(min_length=1, max_length=100, pattern=r"^ *[a-zA-Z0-9_-][a-zA-Z0-9 _-]*$"),
+    AfterValidator(_trimmed),
+    Field(
+        description="Letters, digits, spaces, `-` and `_`; unique among your projects in any case of its letters. "
+        "A few names, such as `admin` and `api`, are reserved.",
+        examples=["web-shop"],
+    ),
+]
+# PostgreSQL has no NUL in texts.
+ProjectDescription = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
+
+
+class ProjectCreate(WriteModel):
+    """The project that is wanted."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_EXAMPLE}]})
+
+    name: ProjectName
+    description: ProjectDescription | None = Field(default=None, description="What it is for.")
+
+
+class ProjectUpdate(WriteModel):
+    """What may change of a project; what is left out or null stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"description": "Moved to shop.example.org"}]})
+
+    name: ProjectName | None = Field(default=None, description="The new name, by the same rules as at creation.")
+    description: ProjectDescription | None = Field(default=None, description="The new description; may be empty.")
+
+
+class ProjectResponse(ReadModel):
+    """A project."""
+
+    id: UUID = Field(examples=[_ID])
+    name: str = Field(examples=[_EXAMPLE["name"]])
+    description: str = Field(description="Empty when there is none.", examples=[_EXAMPLE["description"]])
+    user_id: UUID = Field(description="Whose it is, and who pays.")
+    vm_count: int = Field(description="VMs that are not terminated.", examples=[3])
+    active_vm_count: int = Field(description="VMs that run.", examples=[2])
+    total_cost: float = Field(
+        description="Credits that its VMs have cost so far, terminated ones too.", examples=[1.25]
+    )
+    created_at: datetime
+    updated_at: datetime | None = Field(description="Null until the first change.")
+
+    @classmethod
+    def of(cls, project: Project) -> ProjectResponse:
+        """Return the project as clients see it."""
+        return ProjectResponse(
+            id=project.id,
+            name=project.name,
+            description=project.description,
+            user_id=project.user_id,
+            vm_count=project.vm_count,
+            active_vm_count=project.active_vm_count,
+            total_cost=money.to_credits(project.total_cost),
+            created_at=project.created_at,
+            updated_at=project.updated_at,
+        )
+
+
+class ProjectStatisticsResponse(ReadModel):
+    """What a project holds and costs."""
+
+    project_id: UUID = Field(examples=[_ID])
+    total_vms: int = Field(description="VMs that are not terminated.", examples=[3])
+    active_vms: int = Field(description="VMs that run.", examples=[2])
+    vms_by_status: dict[str, int] = Field(
+        description="How many VMs are in each status; every status is there.",
+        examples=[{"creating": 0, "running": 2, "stopped": 1, "error": 0, "terminated": 4}],
+    )
+    running_cost_per_hour: float = Field(description="Credits per hour of what is billed now.", examples=[0.15])
+    total_cost: float = Field(description="Credits that its VMs have cost so far.", examples=[1.25])
+
+    @classmethod
+    def of(cls, statistics: ProjectStatistics) -> ProjectStatisticsResponse:
+        """Return the statistics as clients see them."""
+        counts = statistics.vms_by_status
+        return cls(
+            project_id=statistics.project_id,
+            total_vms=sum(counts.values()) - counts[VMStatus.TERMINATED],
+            active_vms=counts[VMStatus.RUNNING],
+            vms_by_status=dict(counts),
+            running_cost_per_hour=money.to_credits(statistics.running_cost_per_hour),
+            total_cost=money.to_credits(statistics.total_cost),
+        )

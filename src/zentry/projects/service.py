@@ -1,0 +1,106 @@
+"""The rules about projects."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from zentry.events.recorder import EventRecorder
+from zentry.platform.caller import Caller
+from zentry.platform.db import Transaction
+from zentry.platform.settings import QuotaSettings
+from zentry.projects.errors import ProjectNameTaken, ProjectNotFound
+from zentry.projects.quotas import Quotas
+from zentry.projects.repository import ProjectRepository
+from zentry.projects.types import Project, ProjectContents, ProjectStatistics
+
+
+class ProjectService:
+    """Creates, shows, changes and deletes projects. Runs inside the caller's transaction and never commits."""
+
+    def __init__(self, tx: Transaction, *, contents: ProjectContents, quotas: QuotaSettings) -> None:
+        self._tx = tx
+        self._contents = contents
+        self._settings = quotas
+        self._projects = ProjectRepository(tx)
+        self._quotas = Quotas(tx)
+        self._events = EventRecorder(tx)
+
+    async def create_project(self, *, name: str, description: str, caller: Caller) -> Project:
+        """Create a project of the caller, within the account's quota."""
+        await self._quotas.take(caller.user_id, "projects")
+        project = Project(
+            id=self._tx.new_id(),
+            user_id=caller.user_id,
+            name=name,
+            description=description,
+            created_at=self._tx.now,
+            updated_at=None,
+            vm_count=0,
+            active_vm_count=0,
+            total_cost=0,
+        )
+        if not await self._projects.insert(project):
+            raise ProjectNameTaken(name)
+        await self._quotas.create(project.id, "vms", self._settings.vms_per_project)
+        await self._record("project.created", project.id, caller=caller)
+        return project
+
+    async def get_projects(self, *, caller: Caller) -> list[Project]:
+        """Return the caller's projects, newest first."""
+        return await self._projects.list_live(user_id=caller.user_id)
+
+    async def get_project(self, project_id: UUID | None, *, caller: Caller) -> Project:
+        """Return a project of the caller, or raise `ProjectNotFound`."""
+        project = None
+        if project_id is not None:
+            project = await self._projects.find_live(project_id, user_id=caller.user_id)
+        if project is None:
+            raise ProjectNotFound
+        return project
+
+    async def get_statistics(self, project_id: UUID | None, *, caller: Caller) -> ProjectStatistics:
+        """Return what a project of the caller holds and costs."""
+        project = await self.get_project(project_id, caller=caller)
+        return await self._projects.get_statistics(project.id, user_id=caller.user_id)
+
+    async def update_project(
+        self, project_id: UUID | None, *, name: str | None, description: str | None, caller: Caller
+    ) -> Project:
+        """Change a project's name, description or both; None leaves it as it is."""
+        if project_id is None:
+            raise ProjectNotFound
+        updated = await self._projects.update(project_id, user_id=caller.user_id, name=name, description=description)
+        if updated is None:
+            raise ProjectNotFound
+        if not updated:
+            assert name is not None, "only a name can be taken"
+            raise ProjectNameTaken(name)
+        await self._record("project.updated", project_id, caller=caller)
+        return await self.get_project(project_id, caller=caller)
+
+    async def delete_project(self, project_id: UUID | None, *, caller: Caller) -> int:
+        """Delete a project and ask for its machines to be removed; return how many there were."""
+        if project_id is None:
+            raise ProjectNotFound
+        # Everything that changes machines takes the account's row before quotas: so must this, or two
+        # requests could wait for each other.
+        await self._projects.lock_account(caller.user_id)
+        if not await self._projects.mark_deleted(project_id, user_id=caller.user_id):
+            raise ProjectNotFound
+        # A machine whose creation has already seen the project finds no room here.
+        await self._quotas.close(project_id, "vms")
+        terminated = await self._contents.terminate_all(self._tx, project_id=project_id, caller=caller)
+        await self._quotas.give_back(caller.user_id, "projects")
+        await self._record("project.deleted", project_id, caller=caller, terminated_vms=terminated)
+        return terminated
+
+    async def _record(self, kind: str, project_id: UUID, *, caller: Caller, **data: int) -> None:
+        await self._events.record(
+            kind,
+            resource_type="project",
+            resource_id=project_id,
+            user_id=caller.user_id,
+            project_id=project_id,
+            actor_id=caller.user_id,
+            data=data,
+        )

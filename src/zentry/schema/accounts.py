@@ -1,0 +1,86 @@
+"""Users, sessions, refresh tokens, and the counters that protect sign-in."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from zentry.platform.caller import Role
+from zentry.platform.db.types import Instant
+from zentry.schema.metadata import metadata, one_of
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("email", sa.Text, nullable=False, comment="As the owner wrote it."),
+    sa.Column("email_key", sa.Text, nullable=False, comment="Case-folded; what uniqueness means."),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("hashed_password", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("is_active", sa.Boolean, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant),
+    sa.Column("last_login", Instant),
+    # Written by billing alone, in micro-credits.
+    sa.Column("credits", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("held", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("total_spent", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("billing_line_count", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("ledger_position", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("ledger_head", sa.Text, nullable=False, server_default=""),
+    sa.Column("meter_due_at", Instant, comment="When the meter must look at the account next."),
+    sa.UniqueConstraint("email_key"),
+    sa.CheckConstraint("held BETWEEN 0 AND credits", name="never_overspent"),
+    sa.CheckConstraint("total_spent >= 0", name="spent_not_negative"),
+    one_of("role", Role),
+)
+sa.Index(
+    "ix_users_meter_due_at",
+    users.c.meter_due_at,
+    postgresql_where=users.c.meter_due_at.is_not(None),
+    sqlite_where=users.c.meter_due_at.is_not(None),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("last_used_at", Instant, nullable=False),
+    sa.Column("revoked_at", Instant),
+    sa.Column("revoked_reason", sa.Text),
+    sa.Column("user_agent", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Index("ix_sessions_user_id", "user_id"),
+)
+
+refresh_tokens = sa.Table(
+    "refresh_tokens",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True, comment="SHA-256 of the token; the token itself is nowhere."),
+    sa.Column("session_id", sa.Uuid, sa.ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("used_at", Instant),
+    sa.Index("ix_refresh_tokens_session_id", "session_id"),
+)
+
+login_failures = sa.Table(
+    "login_failures",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True, comment="Hash of the submitted e-mail and the network it came from."),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.CheckConstraint("count >= 0", name="count_not_negative"),
+    sa.Index("ix_login_failures_expires_at", "expires_at"),
+)
+
+rate_limits = sa.Table(
+    "rate_limits",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("arrival_at", Instant, nullable=False, comment="GCRA: the theoretical arrival time of the next request."),
+    sa.Index("ix_rate_limits_arrival_at", "arrival_at"),
+)

@@ -1,0 +1,177 @@
+"""Prices, holds, metered segments, the ledger, and the lines that users see.
+
+A ledger entry moves one amount from one account to another, so that it balances by its form:
+there is no way to write half of it. Entries and lines are inserted and never changed; triggers
+hold that on both databases.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from zentry.platform.db.types import Instant
+from zentry.schema.metadata import constant, metadata, one_of
+
+
+class LedgerAccount(StrEnum):
+    """Where credits can be. The first two belong to the user, the others to the platform."""
+
+    AVAILABLE = "available"
+    HELD = "held"
+    REVENUE = "revenue"
+    GRANTS = "grants"
+    TOP_UPS = "top_ups"
+    ADJUSTMENTS = "adjustments"
+
+
+class HoldStatus(StrEnum):
+    """A hold is open until what it protects has ended."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+price_lists = sa.Table(
+    "price_lists",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("effective_at", Instant, nullable=False, unique=True),
+    sa.Column("currency", sa.Text, nullable=False),
+)
+
+prices = sa.Table(
+    "prices",
+    metadata,
+    sa.Column("version", sa.Integer, sa.ForeignKey("price_lists.version"), primary_key=True),
+    sa.Column("item", sa.Text, primary_key=True, comment="An instance type, or the fee 'vm_create'."),
+    sa.Column("unit", sa.Text, nullable=False, comment="hour: micro-credits per hour; each: per piece."),
+    sa.Column("micros", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("micros >= 0", name="price_not_negative"),
+    one_of("unit", ("hour", "each")),
+)
+
+holds = sa.Table(
+    "holds",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("resource_id", sa.Uuid, nullable=False),
+    sa.Column("remaining", sa.BigInteger, nullable=False, comment="Micro-credits still held."),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("closed_at", Instant),
+    one_of("status", HoldStatus),
+    sa.CheckConstraint("remaining >= 0", name="remaining_not_negative"),
+    sa.CheckConstraint("status = 'open' OR remaining = 0", name="closed_is_empty"),
+)
+hold_is_open = holds.c.status == constant("open")
+sa.Index(
+    "uq_holds_open_resource", holds.c.resource_id, unique=True, postgresql_where=hold_is_open, sqlite_where=hold_is_open
+)
+sa.Index("ix_holds_user_id", holds.c.user_id, postgresql_where=hold_is_open, sqlite_where=hold_is_open)
+
+segments = sa.Table(
+    "segments",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("project_id", sa.Uuid, nullable=False),
+    sa.Column("resource_id", sa.Uuid, nullable=False),
+    sa.Column("resource_type", sa.Text, nullable=False, comment="The instance type at the time."),
+    sa.Column("meter", sa.Text, nullable=False),
+    sa.Column("price_version", sa.Integer, sa.ForeignKey("price_lists.version"), nullable=False),
+    sa.Column("rate_micros_per_hour", sa.BigInteger, nullable=False),
+    sa.Column("started_at", Instant, nullable=False),
+    sa.Column("paid_until", Instant, nullable=False, comment="Up to here credit is held or captured."),
+    sa.Column("charged_until", Instant, nullable=False),
+    sa.Column("charged_micros", sa.BigInteger, nullable=False),
+    sa.Column("ended_at", Instant),
+    sa.Column("predecessor_id", sa.Uuid, sa.ForeignKey("segments.id")),
+    sa.Column("predecessor_ended_at", Instant),
+    sa.CheckConstraint("predecessor_ended_at IS NULL OR started_at >= predecessor_ended_at", name="no_overlap"),
+    sa.CheckConstraint("ended_at IS NULL OR ended_at >= started_at", name="runs_forward"),
+    sa.CheckConstraint("charged_until >= started_at AND charged_until <= paid_until", name="charged_within_paid"),
+    sa.CheckConstraint("rate_micros_per_hour >= 0 AND charged_micros >= 0", name="amounts_not_negative"),
+    sa.UniqueConstraint("predecessor_id"),
+)
+segment_is_open = segments.c.ended_at.is_(None)
+sa.Index(
+    "uq_segments_open",
+    segments.c.resource_id,
+    segments.c.meter,
+    unique=True,
+    postgresql_where=segment_is_open,
+    sqlite_where=segment_is_open,
+)
+sa.Index(
+    "ix_segments_user_open",
+    segments.c.user_id,
+    segments.c.paid_until,
+    postgresql_where=segment_is_open,
+    sqlite_where=segment_is_open,
+)
+sa.Index("ix_segments_resource", segments.c.resource_id, segments.c.started_at)
+
+resource_costs = sa.Table(
+    "resource_costs",
+    metadata,
+    sa.Column("resource_id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("project_id", sa.Uuid, nullable=False),
+    sa.Column("charged_micros", sa.BigInteger, nullable=False),
+    sa.Index("ix_resource_costs_project_id", "project_id"),
+)
+
+daily_spend = sa.Table(
+    "daily_spend",
+    metadata,
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("micros", sa.BigInteger, nullable=False),
+)
+
+billing_records = sa.Table(
+    "billing_records",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("vm_id", sa.Uuid),
+    sa.Column("project_id", sa.Uuid),
+    sa.Column("action_type", sa.Text, nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False, comment="Micro-credits; charges are negative."),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("segment_id", sa.Uuid, sa.ForeignKey("segments.id")),
+    sa.Column("period_start", Instant),
+    sa.Column("period_end", Instant),
+    sa.Column("rate_micros_per_hour", sa.BigInteger),
+    sa.Column("price_version", sa.Integer),
+    sa.Column("resource_type", sa.Text),
+    one_of("action_type", ("vm_create", "vm_usage", "credit_add", "credit_deduct")),
+    sa.Index("ix_billing_records_user_created", "user_id", "created_at", "id"),
+    sa.Index("ix_billing_records_user_action", "user_id", "action_type", "created_at"),
+    sa.Index("ix_billing_records_vm", "vm_id", "created_at"),
+)
+
+ledger_entries = sa.Table(
+    "ledger_entries",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False, comment="1, 2, 3 … within the user's books."),
+    sa.Column("debit", sa.Text, nullable=False, comment="The account that the amount leaves."),
+    sa.Column("credit", sa.Text, nullable=False, comment="The account that it reaches."),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("cause", sa.Text, nullable=False, comment="What it was for; a cause posts once."),
+    sa.Column("record_id", sa.Uuid, sa.ForeignKey("billing_records.id")),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False, comment="Over this entry and the hash before it."),
+    sa.CheckConstraint("amount > 0", name="amount_positive"),
+    sa.CheckConstraint("debit <> credit", name="moves"),
+    one_of("debit", LedgerAccount),
+    one_of("credit", LedgerAccount),
+    sa.UniqueConstraint("user_id", "position"),
+    sa.UniqueConstraint("cause"),
+)

@@ -1,0 +1,111 @@
+"""Machines, the addresses that they hold, and the catalogue they are chosen from."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from zentry.platform.db.types import Instant
+from zentry.schema.metadata import constant, metadata, one_of
+
+
+class VMStatus(StrEnum):
+    """Where a machine rests; what is under way is an operation, not a status."""
+
+    CREATING = "creating"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    ERROR = "error"
+    TERMINATED = "terminated"
+
+
+class StopReason(StrEnum):
+    """Why a machine stands still."""
+
+    USER = "user"
+    CREDIT = "credit"
+    HOST = "host"
+
+
+vms = sa.Table(
+    "vms",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("project_id", sa.Uuid, sa.ForeignKey("projects.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("name_key", sa.Text, nullable=False, comment="Case-folded; what uniqueness means."),
+    sa.Column("instance_type", sa.Text, sa.ForeignKey("instance_types.name"), nullable=False),
+    sa.Column("image", sa.Text, sa.ForeignKey("images.name"), nullable=False),
+    sa.Column("vcpus", sa.Integer, nullable=False),
+    sa.Column("memory_mib", sa.Integer, nullable=False),
+    sa.Column("disk_gib", sa.Integer, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("wanted", sa.Text, nullable=False, comment="The wish: running, stopped or terminated."),
+    sa.Column("stop_reason", sa.Text),
+    sa.Column("ip_address", sa.Text),
+    sa.Column("fence", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant),
+    sa.Column("last_started", Instant),
+    sa.Column("last_stopped", Instant),
+    sa.Column("terminated_at", Instant),
+    sa.Column("uptime_seconds", sa.BigInteger, nullable=False, server_default="0", comment="Of sessions that ended."),
+    one_of("status", VMStatus),
+    one_of("wanted", ("running", "stopped", "terminated")),
+    sa.CheckConstraint("status <> 'terminated' OR ip_address IS NULL", name="no_address_after_death"),
+    sa.CheckConstraint("uptime_seconds >= 0", name="uptime_not_negative"),
+)
+is_alive = vms.c.status != constant("terminated")
+is_running = vms.c.status == constant("running")
+sa.Index(
+    "uq_vms_live_name", vms.c.project_id, vms.c.name_key, unique=True, postgresql_where=is_alive, sqlite_where=is_alive
+)
+sa.Index(
+    "uq_vms_ip_address",
+    vms.c.ip_address,
+    unique=True,
+    postgresql_where=vms.c.ip_address.is_not(None),
+    sqlite_where=vms.c.ip_address.is_not(None),
+)
+sa.Index(
+    "ix_vms_user_live_first",
+    vms.c.user_id,
+    sa.text("(CASE WHEN status = 'terminated' THEN 0 ELSE 1 END) DESC"),
+    vms.c.created_at.desc(),
+    vms.c.id.desc(),
+)
+sa.Index("ix_vms_user_status", vms.c.user_id, vms.c.status, vms.c.created_at)
+sa.Index("ix_vms_project_created", vms.c.project_id, vms.c.created_at)
+sa.Index("ix_vms_running", vms.c.id, postgresql_where=is_running, sqlite_where=is_running)
+
+ip_leases = sa.Table(
+    "ip_leases",
+    metadata,
+    sa.Column("address", sa.Text, primary_key=True, comment="An address is leased once or not at all."),
+    sa.Column("vm_id", sa.Uuid, nullable=False, unique=True),
+    sa.Column("leased_at", Instant, nullable=False),
+)
+
+instance_types = sa.Table(
+    "instance_types",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("vcpus", sa.Integer, nullable=False),
+    sa.Column("memory_mib", sa.Integer, nullable=False),
+    sa.Column("disk_gib", sa.Integer, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("sort_order", sa.Integer, nullable=False),
+    sa.CheckConstraint("vcpus > 0 AND memory_mib > 0 AND disk_gib > 0", name="sizes_positive"),
+)
+
+images = sa.Table(
+    "images",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("distribution", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("sort_order", sa.Integer, nullable=False),
+)

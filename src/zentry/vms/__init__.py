@@ -1,0 +1,1 @@
+"""Machines: their lifecycle, the catalogue, and the handlers that carry operations out."""

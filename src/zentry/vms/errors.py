@@ -1,0 +1,41 @@
+"""What the VM service refuses."""
+
+from __future__ import annotations
+
+from zentry.platform.errors import Conflict, NotFound, Unavailable
+
+
+class VMNotFound(NotFound):
+    """There is no such machine, or it is not the caller's."""
+
+    def __init__(self) -> None:
+        super().__init__("VM")
+
+
+class InvalidTransition(Conflict):
+    """The machine's state does not allow it."""
+
+    code = "VM_INVALID_TRANSITION"
+
+    def __init__(self, message: str, *, state: str) -> None:
+        super().__init__(message, state=state)
+
+
+class VMNameTaken(Conflict):
+    """The project has a machine of this name."""
+
+    code = "VM_NAME_TAKEN"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The project already has a VM named {name!r}; choose another name or delete that VM.", name=name
+        )
+
+
+class NoFreeAddress(Unavailable):
+    """Every address of the network is leased."""
+
+    code = "NO_FREE_ADDRESS"
+
+    def __init__(self) -> None:
+        super().__init__("Every address of the network is in use; try again later.", retry_after_seconds=30)

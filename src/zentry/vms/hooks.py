@@ -1,0 +1,34 @@
+"""What machines answer when a domain below asks: a project's contents, and an account out of credit."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from zentry.platform.caller import Caller
+from zentry.platform.db import Transaction
+from zentry.platform.settings import Settings
+from zentry.vms.service import VMService
+
+
+class MachinesOfProject:
+    """A project's contents, as projects ask for them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def terminate_all(self, tx: Transaction, *, project_id: UUID, caller: Caller) -> int:
+        """Ask for every machine of the project to be removed; return how many there were."""
+        return await VMService(tx, self._settings).delete_all_in_project(project_id, caller=caller)
+
+
+class SuspendMachines:
+    """Stops what can't be paid for any longer, as the meter asks."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def __call__(self, tx: Transaction, resource_ids: list[UUID]) -> None:
+        """Stop these machines; their billing ends here."""
+        service = VMService(tx, self._settings)
+        for vm_id in resource_ids:
+            await service.suspend_vm(vm_id)

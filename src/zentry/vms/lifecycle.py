@@ -1,0 +1,189 @@
+"""What workers do for machines: the steps of each kind of operation, their undo, and the end of the failed.
+
+An act talks to the driver with no transaction open; a record is one transaction, fenced by the
+engine and here again on the machine's row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from ipaddress import IPv4Network
+from typing import Any
+
+from zentry.billing.service import BillingService
+from zentry.compute.driver import ComputeDriver
+from zentry.events.recorder import EventRecorder
+from zentry.operations.runner import LostClaim
+from zentry.operations.types import Claim, Failure, Kind, Step
+from zentry.platform.db import Database, Transaction
+from zentry.platform.settings import Settings
+from zentry.projects.quotas import Quotas
+from zentry.schema.vms import VMStatus
+from zentry.vms.addresses import AddressPool
+from zentry.vms.kinds import CREATE, DELETE, RESTART, START, STOP
+from zentry.vms.repository import VMRepository
+from zentry.vms.states import VMEvent, next_state
+from zentry.vms.types import VM
+
+
+class VMLifecycle:
+    """Carries out the operations of machines."""
+
+    def __init__(self, *, database: Database, driver: ComputeDriver, settings: Settings) -> None:
+        self._database = database
+        self._driver = driver
+        self._settings = settings
+        self._grace = timedelta(seconds=settings.compute.stop_grace_seconds)
+
+    def kinds(self) -> Mapping[str, Kind]:
+        """Return every kind of operation by its name."""
+        place = Step("place", act=self._place, undo=self._remove)
+        place_again = Step("place", act=self._place)
+        kinds = (
+            Kind(
+                CREATE,
+                (place, Step("boot", act=self._boot, account=self._meter_first_boot, record=self._booted)),
+                release=self._stop_metering,
+                abandon=self._creation_failed,
+            ),
+            Kind(
+                START,
+                (place_again, Step("boot", act=self._boot, account=self._meter, record=self._booted, undo=self._halt)),
+                release=self._stop_metering,
+                abandon=self._start_failed,
+            ),
+            Kind(
+                STOP, (Step("stop", act=self._halt, record=self._stopped),), release=_keep_money, abandon=self._failed
+            ),
+            Kind(
+                RESTART,
+                (Step("reboot", act=self._reboot, record=self._rebooted),),
+                release=self._stop_metering,
+                abandon=self._failed,
+            ),
+            Kind(
+                DELETE,
+                (Step("remove", act=self._remove, record=self._removed),),
+                release=_keep_money,
+                abandon=self._failed,
+            ),
+        )
+        return {kind.name: kind for kind in kinds}
+
+    # Acts
+
+    async def _place(self, claim: Claim) -> None:
+        async with self._database.read() as tx:
+            vm = await _get(tx, claim)
+        await self._driver.ensure_created(vm.spec, fence=claim.fence)
+
+    async def _boot(self, claim: Claim) -> None:
+        await self._driver.ensure_running(claim.vm_id, fence=claim.fence)
+
+    async def _halt(self, claim: Claim) -> None:
+        if not await self._driver.observe([claim.vm_id]):
+            return  # A creation that failed has left nothing that could run.
+        await self._driver.ensure_stopped(claim.vm_id, fence=claim.fence, grace=self._grace)
+
+    async def _reboot(self, claim: Claim) -> None:
+        await self._driver.reboot(claim.vm_id, fence=claim.fence, order=claim.operation_id)
+
+    async def _remove(self, claim: Claim) -> None:
+        await self._driver.ensure_absent(claim.vm_id, fence=claim.fence)
+
+    # Money
+
+    async def _meter_first_boot(self, tx: Transaction, claim: Claim) -> None:
+        await self._start_metering(tx, claim, with_fee=True)
+
+    async def _meter(self, tx: Transaction, claim: Claim) -> None:
+        await self._start_metering(tx, claim, with_fee=False)
+
+    async def _start_metering(self, tx: Transaction, claim: Claim, *, with_fee: bool) -> None:
+        vm = await _get(tx, claim)
+        billing = BillingService(tx, self._settings.billing)
+        prices = await billing.get_price_list_version(claim.input["price_version"])
+        await billing.start_metering(vm.resource, prices=prices, with_fee=with_fee)
+
+    async def _stop_metering(self, tx: Transaction, claim: Claim, _failure: Failure) -> None:
+        await BillingService(tx, self._settings.billing).stop_metering(claim.vm_id, claim.user_id)
+
+    # Records
+
+    async def _booted(self, tx: Transaction, claim: Claim) -> None:
+        await self._land(tx, claim, VMEvent.BOOTED, last_started=tx.now, stop_reason=None)
+
+    async def _rebooted(self, tx: Transaction, claim: Claim) -> None:
+        vm = await _get(tx, claim)
+        uptime = vm.uptime_seconds + vm.session_seconds(tx.now)
+        await self._land(tx, claim, VMEvent.REBOOTED, last_started=tx.now, uptime_seconds=uptime)
+
+    async def _stopped(self, tx: Transaction, claim: Claim) -> None:
+        await self._land(tx, claim, VMEvent.STOPPED)
+
+    async def _removed(self, tx: Transaction, claim: Claim) -> None:
+        vm = await self._land(tx, claim, VMEvent.REMOVED, ip_address=None, terminated_at=tx.now)
+        await self._release_address(tx, vm)
+        quotas = Quotas(tx)
+        await quotas.give_back(vm.user_id, "vms")
+        await quotas.give_back(vm.project_id, "vms")
+
+    # Ends of what did not succeed
+
+    async def _creation_failed(self, tx: Transaction, claim: Claim, failure: Failure) -> None:
+        vm = await self._land(tx, claim, VMEvent.FAILED, failure=failure, wanted="stopped", ip_address=None)
+        await self._release_address(tx, vm)
+
+    async def _start_failed(self, tx: Transaction, claim: Claim, failure: Failure) -> None:
+        """Leave the machine as it was: stopped, or in error."""
+        vm = await _get(tx, claim)
+        landed = await VMRepository(tx).land(claim, seen=vm.status, status=vm.status, wanted="stopped")
+        if not landed:
+            raise LostClaim
+        await _record(tx, claim, vm, "vm.start_failed", code=failure.code, message=failure.message)
+
+    async def _failed(self, tx: Transaction, claim: Claim, failure: Failure) -> None:
+        vm = await _get(tx, claim)
+        uptime = vm.uptime_seconds + vm.session_seconds(tx.now)
+        await self._land(tx, claim, VMEvent.FAILED, failure=failure, uptime_seconds=uptime)
+
+    async def _land(
+        self, tx: Transaction, claim: Claim, event: VMEvent, *, failure: Failure | None = None, **values: Any
+    ) -> VM:
+        vm = await _get(tx, claim)
+        status = next_state(vm.status, event)
+        if not await VMRepository(tx).land(claim, seen=vm.status, status=status, **values):
+            raise LostClaim
+        facts = {"code": failure.code, "message": failure.message} if failure else {}
+        await _record(tx, claim, vm, f"vm.{_EVENT_NAMES.get(status, status)}", before=vm.status, after=status, **facts)
+        return vm
+
+    async def _release_address(self, tx: Transaction, vm: VM) -> None:
+        await AddressPool(tx, IPv4Network(self._settings.compute.network)).release(vm.id)
+
+
+_EVENT_NAMES: Mapping[VMStatus, str] = {VMStatus.ERROR: "failed"}
+
+
+async def _keep_money(_tx: Transaction, _claim: Claim, _failure: Failure) -> None:
+    """Billing has ended when the request was accepted."""
+
+
+async def _get(tx: Transaction, claim: Claim) -> VM:
+    vm = await VMRepository(tx).find(claim.vm_id)
+    assert vm is not None, "machines are never deleted from the table"
+    return vm
+
+
+async def _record(tx: Transaction, claim: Claim, vm: VM, kind: str, **data: str) -> None:
+    await EventRecorder(tx).record(
+        kind,
+        resource_type="vm",
+        resource_id=vm.id,
+        user_id=vm.user_id,
+        project_id=vm.project_id,
+        cause=claim.kind,
+        operation_id=claim.operation_id,
+        data=data,
+    )

@@ -1,0 +1,331 @@
+"""Routes of machines and of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import BaseModel
+
+from zentry.billing.errors import InsufficientCredits
+from zentry.operations.errors import VMBusy
+from zentry.operations.idempotency import IdempotencyKey, IdempotencyStore, Replay, idempotency_key
+from zentry.operations.queue import OperationQueue
+from zentry.operations.types import Operation
+from zentry.platform.caching import cached_json
+from zentry.platform.caller import Caller
+from zentry.platform.db import Transaction
+from zentry.platform.errors import IdempotencyMismatch, NotFound
+from zentry.platform.ids import parse_id
+from zentry.platform.pagination import decode_cursor, encode_cursor
+from zentry.platform.web import CallerDep, Edge, EdgeDep, JSONBytes, raises
+from zentry.platform.wire import APIResponse
+from zentry.projects.quotas import QuotaExceeded
+from zentry.schema.vms import VMStatus
+from zentry.vms.answers import WaitDep
+from zentry.vms.catalogue import Catalogue
+from zentry.vms.errors import InvalidTransition, NoFreeAddress, VMNameTaken, VMNotFound
+from zentry.vms.schemas import (
+    ImageResponse,
+    InstanceTypeResponse,
+    PricingInfo,
+    SimplePricing,
+    StatusSummary,
+    VMCreate,
+    VMList,
+    VMResponse,
+)
+from zentry.vms.service import VMService
+from zentry.vms.summary import summarise
+from zentry.vms.views import VMFilter, VMView, VMViews, rank_of
+
+router = APIRouter(prefix="/vms", tags=["Virtual Machines"])
+catalogue_router = APIRouter(tags=["Virtual Machines"])
+
+_MAX_PAGE: Final = 500
+_CATALOGUE_SECONDS: Final = 60
+IdempotencyHeader = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        max_length=255,
+        description="Makes a repeat safe: the same key has one effect, for 24 hours.",
+    ),
+]
+
+
+@router.get("", summary="List VMs", response_model=VMList, responses=raises(NotFound))
+async def list_vms(
+    caller: CallerDep,
+    edge: EdgeDep,
+    status: Annotated[VMStatus | None, Query(description="Only machines in this state.")] = None,
+    project_id: Annotated[str | None, Query(max_length=64, description="Only machines of this project.")] = None,
+    name: Annotated[
+        str | None, Query(min_length=1, max_length=100, description="Only names that contain this.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=_MAX_PAGE, description="Machines per page.")] = _MAX_PAGE,
+    cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")] = None,
+) -> JSONBytes:
+    """Your machines, live ones first and then the newest; terminated ones stay in the list."""
+    after = None if cursor is None else decode_cursor(cursor)
+    async with edge.read() as tx:
+        wanted = VMFilter(status=status, project_id=await _own_project(tx, project_id, caller), name=name)
+        views = VMViews(tx)
+        found = await views.list(caller.user_id, wanted, limit=limit + 1, after=after)
+        more = len(found) > limit
+        page = found[:limit]
+        total = await views.count(caller.user_id, wanted) if more or after else len(page)
+    filters = {"status": status, "project_id": project_id, "name": name}
+    return JSONBytes(
+        {
+            "vms": page,
+            "total_count": total,
+            "filters_applied": {key: value for key, value in filters.items() if value is not None},
+            "next_cursor": encode_cursor(rank_of(page[-1]), page[-1].created_at, page[-1].id) if more else None,
+        }
+    )
+
+
+@router.post(
+    "",
+    summary="Create a VM",
+    status_code=201,
+    response_model=VMResponse,
+    responses={
+        202: {"model": VMResponse, "description": "Accepted; asked for with `Prefer: respond-async`."},
+        **raises(InsufficientCredits, NotFound, VMNameTaken, QuotaExceeded, IdempotencyMismatch, NoFreeAddress),
+    },
+)
+async def create_vm(
+    body: VMCreate,
+    request: Request,
+    caller: CallerDep,
+    edge: EdgeDep,
+    wait: WaitDep,
+    idempotency: IdempotencyHeader = None,
+) -> JSONBytes:
+    """Hold the credit for a first window, create a machine and start it.
+
+    Answers with the machine as it is after a moment: `running` where the engine was fast, else
+    `creating`. It is charged from the first instant that it runs; a creation that fails costs nothing.
+    """
+    key = await _key(request, caller, idempotency)
+    async with edge.work() as tx:
+        replay = await IdempotencyStore(tx).find_or_begin(key)
+        if replay is None:
+            vm_id, operation = await edge.service(VMService, tx).create_vm(
+                name=body.name,
+                instance_type=body.instance_type,
+                image=body.image,
+                project_id=parse_id(body.project_id),
+                caller=caller,
+            )
+            await IdempotencyStore(tx).complete(key, resource_id=vm_id, operation_id=operation.id)
+        else:
+            assert replay.resource_id is not None, "a key of a creation names the machine"
+            vm_id, operation = replay.resource_id, await _replayed(tx, replay)
+    await wait.for_end(operation)
+    headers = {"Location": f"/vms/{vm_id}", "Vary": "Prefer"} | _replay_header(replay)
+    return JSONBytes(await _view(edge, vm_id, caller), status_code=202 if wait.respond_async else 201, headers=headers)
+
+
+@router.get("/pricing/info", summary="Show prices and sizes", response_model=PricingInfo, tags=["Virtual Machines"])
+async def get_pricing_info(request: Request, edge: EdgeDep) -> Response:
+    """Prices per hour, sizes, and how charges come about. Public."""
+    async with edge.read() as tx:
+        return _cached(request, await edge.service(Catalogue, tx).get_pricing_info())
+
+
+@router.get("/pricing", summary="Show prices", response_model=SimplePricing)
+async def get_pricing(request: Request, edge: EdgeDep) -> Response:
+    """Prices per hour and sizes, in the short form. Public."""
+    async with edge.read() as tx:
+        return _cached(request, await edge.service(Catalogue, tx).get_simple_pricing())
+
+
+@router.get("/status/summary", summary="Summarise VMs")
+async def get_status_summary(caller: CallerDep, edge: EdgeDep) -> StatusSummary:
+    """Counts, cost and uptime of your machines."""
+    async with edge.read() as tx:
+        return summarise(await VMViews(tx).list(caller.user_id, VMFilter(), limit=10_000))
+
+
+@router.get("/{vm_id}", summary="Show a VM", response_model=VMResponse, responses=raises(VMNotFound))
+async def get_vm(vm_id: str, caller: CallerDep, edge: EdgeDep) -> JSONBytes:
+    """One machine as it is now."""
+    return JSONBytes(await _view(edge, parse_id(vm_id), caller))
+
+
+_POWER_ERRORS: Final = raises(VMNotFound, InvalidTransition, VMBusy, IdempotencyMismatch)
+_ACCEPTED: Final[dict[int | str, dict[str, Any]]] = {
+    202: {"model": APIResponse, "description": "Accepted; asked for with `Prefer: respond-async`."}
+}
+
+
+@router.post(
+    "/{vm_id}/start",
+    summary="Start a VM",
+    responses={
+        **_ACCEPTED,
+        **raises(InsufficientCredits, NoFreeAddress, VMNotFound, InvalidTransition, VMBusy, IdempotencyMismatch),
+    },
+)
+async def start_vm(
+    vm_id: str,
+    request: Request,
+    response: Response,
+    caller: CallerDep,
+    edge: EdgeDep,
+    wait: WaitDep,
+    idempotency: IdempotencyHeader = None,
+) -> APIResponse:
+    """Start a machine that stands still. Credit for a first window is held; charging begins when it runs."""
+    key = await _key(request, caller, idempotency)
+    async with edge.work() as tx:
+        replay = await IdempotencyStore(tx).find_or_begin(key)
+        if replay is None:
+            operation = await edge.service(VMService, tx).start_vm(parse_id(vm_id), caller=caller)
+            await IdempotencyStore(tx).complete(key, resource_id=operation.vm_id, operation_id=operation.id)
+        else:
+            operation = await _replayed(tx, replay)
+    response.headers.update(_replay_header(replay))
+    return await wait.answer(operation, response, done="VM started", underway="VM is starting")
+
+
+@router.post("/{vm_id}/stop", summary="Stop a VM", responses={**_ACCEPTED, **_POWER_ERRORS})
+async def stop_vm(
+    vm_id: str,
+    request: Request,
+    response: Response,
+    caller: CallerDep,
+    edge: EdgeDep,
+    wait: WaitDep,
+    idempotency: IdempotencyHeader = None,
+) -> APIResponse:
+    """Stop a running machine. Charging ends at once, when the stop is accepted."""
+    key = await _key(request, caller, idempotency)
+    async with edge.work() as tx:
+        replay = await IdempotencyStore(tx).find_or_begin(key)
+        if replay is None:
+            operation = await edge.service(VMService, tx).stop_vm(parse_id(vm_id), caller=caller)
+            await IdempotencyStore(tx).complete(key, resource_id=operation.vm_id, operation_id=operation.id)
+        else:
+            operation = await _replayed(tx, replay)
+    response.headers.update(_replay_header(replay))
+    return await wait.answer(operation, response, done="VM stopped", underway="VM is stopping")
+
+
+@router.post(
+    "/{vm_id}/restart", summary="Restart a VM", responses={**_ACCEPTED, **_POWER_ERRORS, **raises(InsufficientCredits)}
+)
+async def restart_vm(
+    vm_id: str,
+    request: Request,
+    response: Response,
+    caller: CallerDep,
+    edge: EdgeDep,
+    wait: WaitDep,
+    idempotency: IdempotencyHeader = None,
+) -> APIResponse:
+    """Restart a machine; one that stands still is started."""
+    key = await _key(request, caller, idempotency)
+    async with edge.work() as tx:
+        replay = await IdempotencyStore(tx).find_or_begin(key)
+        if replay is None:
+            operation = await edge.service(VMService, tx).restart_vm(parse_id(vm_id), caller=caller)
+            await IdempotencyStore(tx).complete(key, resource_id=operation.vm_id, operation_id=operation.id)
+        else:
+            operation = await _replayed(tx, replay)
+    response.headers.update(_replay_header(replay))
+    return await wait.answer(operation, response, done="VM restarted", underway="VM is restarting")
+
+
+@router.delete("/{vm_id}", summary="Delete a VM", responses={**_ACCEPTED, **raises(VMNotFound, IdempotencyMismatch)})
+async def delete_vm(
+    vm_id: str,
+    request: Request,
+    response: Response,
+    caller: CallerDep,
+    edge: EdgeDep,
+    wait: WaitDep,
+    idempotency: IdempotencyHeader = None,
+) -> APIResponse:
+    """Remove a machine for good; legal in every state, also while something else is under way.
+
+    Charging ends at once. Deleting a terminated machine succeeds and changes nothing.
+    """
+    key = await _key(request, caller, idempotency)
+    async with edge.work() as tx:
+        replay = await IdempotencyStore(tx).find_or_begin(key)
+        if replay is None:
+            operation = await edge.service(VMService, tx).delete_vm(parse_id(vm_id), caller=caller)
+            if operation is not None:
+                await IdempotencyStore(tx).complete(key, resource_id=operation.vm_id, operation_id=operation.id)
+        else:
+            operation = await _replayed(tx, replay) if replay.operation_id else None
+    response.headers.update(_replay_header(replay))
+    if operation is None:
+        return APIResponse(success=True, message="VM is already terminated", timestamp=tx.now)
+    return await wait.answer(operation, response, done="VM terminated", underway="VM is being terminated")
+
+
+@catalogue_router.get("/images", summary="List images", response_model=list[ImageResponse])
+async def list_images(request: Request, edge: EdgeDep) -> Response:
+    """What a machine's disk can start from. Public."""
+    async with edge.read() as tx:
+        return _cached(request, await edge.service(Catalogue, tx).list_images())
+
+
+@catalogue_router.get("/instance-types", summary="List instance types", response_model=list[InstanceTypeResponse])
+async def list_instance_types(request: Request, edge: EdgeDep) -> Response:
+    """Sizes of machines with their prices. Public."""
+    async with edge.read() as tx:
+        return _cached(request, await edge.service(Catalogue, tx).list_instance_types())
+
+
+async def _key(request: Request, caller: Caller, header: str | None) -> IdempotencyKey | None:
+    if header is None:
+        return None
+    route = f"{request.method} {request.scope['route'].path}"
+    content = request.url.path.encode() + b"\n" + await request.body()
+    return idempotency_key(caller.user_id, route=route, header=header, content=content)
+
+
+async def _replayed(tx: Transaction, replay: Replay) -> Operation:
+    assert replay.operation_id is not None, "a completed key names its operation"
+    operation = await OperationQueue(tx).find(replay.operation_id)
+    assert operation is not None, "operations outlive their keys"
+    return operation
+
+
+def _replay_header(replay: Replay | None) -> dict[str, str]:
+    return {} if replay is None else {"Idempotency-Replayed": "true"}
+
+
+async def _view(edge: Edge, vm_id: UUID | None, caller: Caller) -> VMView:
+    async with edge.read() as tx:
+        view = None if vm_id is None else await VMViews(tx).find(vm_id, user_id=caller.user_id)
+    if view is None:
+        raise VMNotFound
+    return view
+
+
+async def _own_project(tx: Transaction, text: str | None, caller: Caller) -> UUID | None:
+    if text is None:
+        return None
+    project_id = parse_id(text)
+    if project_id is None or not await VMViews(tx).has_project(project_id, user_id=caller.user_id):
+        raise NotFound("Project")
+    return project_id
+
+
+def _cached(request: Request, content: BaseModel | Sequence[BaseModel]) -> Response:
+    plain = (
+        content.model_dump(mode="json")
+        if isinstance(content, BaseModel)
+        else [item.model_dump(mode="json") for item in content]
+    )
+    return cached_json(request, msgspec.json.encode(plain), max_age_seconds=_CATALOGUE_SECONDS)

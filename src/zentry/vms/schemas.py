@@ -1,0 +1,201 @@
+"""Machines on the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from zentry.platform.wire import ReadModel, WriteModel
+from zentry.projects.schemas import ProjectResponse
+from zentry.schema.vms import StopReason, VMStatus
+
+RESERVED_NAMES: Final = frozenset({"admin", "root", "system", "api", "www", "mail", "ftp"})
+
+
+def _not_reserved(name: str) -> str:
+    if name.casefold() in RESERVED_NAMES:
+        raise ValueError(f"The name {name!r} is reserved; choose another.")
+    return name
+
+
+VMName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[a-zA-Z0-9_-]+$"),
+    AfterValidator(_not_reserved),
+]
+
+
+class VMCreate(WriteModel):
+    """The machine that is wanted."""
+
+    name: VMName = Field(
+        description="Also its host name; unique among the project's live machines.", examples=["web-1"]
+    )
+    instance_type: str = Field(
+        min_length=1, max_length=50, description="A type of `GET /vms/pricing/info`.", examples=["small"]
+    )
+    image: str = Field(
+        min_length=1, max_length=100, description="An image of `GET /images`.", examples=["ubuntu-22.04"]
+    )
+    project_id: str = Field(
+        min_length=1, max_length=64, description="The project that it belongs to and that is billed."
+    )
+
+
+class VMSpecs(ReadModel):
+    """A machine's size in words."""
+
+    cpu: str = Field(examples=["1 vCPU"])
+    ram: str = Field(examples=["1 GB"])
+    storage: str = Field(examples=["20 GB SSD"])
+
+
+class ActiveOperation(ReadModel):
+    """What is under way for a machine."""
+
+    id: str
+    kind: str = Field(examples=["vms.create"])
+    progress: int = Field(ge=0, le=100, description="Percent.")
+
+
+class VMResponse(ReadModel):
+    """One machine."""
+
+    id: str = Field(examples=["01936b5e-7d5b-7cc0-a6f1-1f2f4b7a9a10"])
+    name: str = Field(examples=["web-1"])
+    instance_type: str = Field(examples=["small"])
+    image: str = Field(examples=["ubuntu-22.04"])
+    status: VMStatus = Field(description="Where it rests; what is under way is `active_operation`.")
+    stop_reason: StopReason | None = Field(description="Why it stands still.")
+    active_operation: ActiveOperation | None
+    ip_address: str | None = Field(examples=["10.64.3.17"])
+    user_id: str
+    project_id: str
+    project_name: str
+    specs: VMSpecs
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    cost_per_hour: float = Field(description="Credits per hour while it runs.", examples=[0.05])
+    uptime_hours: float = Field(description="Hours that it has run, this session included.")
+    current_session_hours: float = Field(description="Hours since it was last started; 0 when it stands still.")
+    total_cost: float = Field(description="Credits that it has cost, what is not yet charged included.")
+    created_at: datetime
+    updated_at: datetime | None
+    last_started: datetime | None
+    last_stopped: datetime | None
+    terminated_at: datetime | None
+
+
+class VMFilters(ReadModel):
+    """The filters of a list, as they were understood; those that were not given are absent."""
+
+    status: str | None = None
+    project_id: str | None = None
+    name: str | None = None
+
+
+class VMList(ReadModel):
+    """A page of machines: live ones first, then the newest."""
+
+    vms: list[VMResponse]
+    total_count: int = Field(description="Machines that the filters find, on all pages.")
+    filters_applied: VMFilters
+    next_cursor: str | None = Field(description="Send as `cursor` for the next page; null on the last one.")
+
+
+class ProjectWithVMs(ProjectResponse):
+    """A project and its machines."""
+
+    vms: list[VMResponse]
+
+
+class TypeSpecs(ReadModel):
+    """An instance type's size in words and in numbers."""
+
+    cpu: str
+    ram: str
+    storage: str
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+
+
+class BillingDetails(ReadModel):
+    """How charges come about."""
+
+    unit: str
+    granularity: str
+    minimum_charge: float
+    create_fee: float = Field(description="Credits, charged once when a machine first runs.")
+    minimum_credits: float = Field(description="Credits that must be available to create a machine.")
+    window_seconds: int = Field(description="For how long ahead credit is held while a machine runs.")
+    rounding: str
+
+
+class PricingInfo(ReadModel):
+    """What machines cost."""
+
+    pricing: dict[str, float] = Field(description="Credits per hour by instance type.", examples=[{"small": 0.05}])
+    currency: str = Field(examples=["USD"])
+    billing: str = Field(examples=["per_hour"])
+    description: str
+    specifications: dict[str, TypeSpecs]
+    billing_details: BillingDetails
+    cost_optimization: dict[str, str]
+    price_version: int
+
+
+class SimplePricing(ReadModel):
+    """What machines cost, in the short form."""
+
+    pricing: dict[str, float]
+    currency: str
+    billing: str
+    description: str
+    specs: dict[str, TypeSpecs]
+
+
+class ImageResponse(ReadModel):
+    """What a machine's disk can start from."""
+
+    name: str
+    distribution: str
+    version: str
+    description: str
+
+
+class InstanceTypeResponse(ReadModel):
+    """A size of machine and its price."""
+
+    name: str
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    price_per_hour: float
+    description: str
+
+
+class RunningVM(ReadModel):
+    """A machine that runs now."""
+
+    id: str
+    name: str
+    instance_type: str
+    current_session_hours: float
+    estimated_session_cost: float
+
+
+class StatusSummary(ReadModel):
+    """An account's machines in figures."""
+
+    total_vms: int
+    status_breakdown: dict[str, int]
+    total_cost: float
+    total_uptime_hours: float
+    average_cost_per_vm: float
+    average_uptime_per_vm: float
+    currently_running: list[RunningVM]
+    estimated_hourly_cost: float

@@ -1,0 +1,210 @@
+"""The rules about VMs: what may be asked for, and what one request writes.
+
+Each method writes the wish, the money, the operation and the event in the caller's transaction:
+they commit together or not at all. Rows are locked in one order everywhere, users first, then
+operations, then machines, so that requests, the meter and workers never wait for each other in a
+ring.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from ipaddress import IPv4Network
+from typing import Final
+from uuid import UUID
+
+from zentry.billing.service import BillingService
+from zentry.events.recorder import EventRecorder
+from zentry.operations.errors import VMBusy
+from zentry.operations.queue import OperationQueue
+from zentry.operations.types import Operation
+from zentry.platform.caller import Caller
+from zentry.platform.db import Transaction
+from zentry.platform.errors import Conflict, InvalidInput, NotFound
+from zentry.platform.settings import Settings
+from zentry.projects.quotas import Quotas
+from zentry.schema.vms import StopReason, VMStatus
+from zentry.vms.addresses import AddressPool
+from zentry.vms.errors import VMNameTaken, VMNotFound
+from zentry.vms.kinds import CREATE, DELETE, RESTART, START, STOP
+from zentry.vms.repository import VMRepository
+from zentry.vms.states import VMRequest, ensure_allowed
+from zentry.vms.types import VM
+
+VMS: Final = "vms"
+"""The quota that a machine counts against."""
+
+
+class VMService:
+    """The rules about VMs. Runs inside the caller's transaction and never commits."""
+
+    def __init__(self, tx: Transaction, settings: Settings) -> None:
+        self._tx = tx
+        self._settings = settings
+        self._vms = VMRepository(tx)
+        self._queue = OperationQueue(tx)
+        self._billing = BillingService(tx, settings.billing)
+        self._quotas = Quotas(tx)
+        self._events = EventRecorder(tx)
+        self._addresses = AddressPool(tx, IPv4Network(settings.compute.network))
+
+    async def get_vm(self, vm_id: UUID | None, *, caller: Caller) -> VM:
+        """Return a machine of the caller, or raise `VMNotFound`."""
+        vm = None if vm_id is None else await self._vms.find(vm_id, user_id=caller.user_id)
+        if vm is None:
+            raise VMNotFound
+        return vm
+
+    async def create_vm(
+        self, *, name: str, instance_type: str, image: str, project_id: UUID | None, caller: Caller
+    ) -> tuple[UUID, Operation]:
+        """Ask for a machine: hold its credit, lease its address, count it, and enqueue its creation."""
+        size = await self._vms.find_instance_type(instance_type)
+        if size is None:
+            known = ", ".join(known.name for known in await self._vms.list_instance_types())
+            raise InvalidInput.at(
+                "instance_type", f"There is no instance type {instance_type!r}; choose one of {known}."
+            )
+        images = [known.name for known in await self._vms.list_images()]
+        if image not in images:
+            raise InvalidInput.at("image", f"There is no image {image!r}; choose one of {', '.join(images)}.")
+        if project_id is None or not await self._vms.has_project(project_id, user_id=caller.user_id):
+            raise NotFound("Project")
+        vm = VM(
+            id=self._tx.new_id(),
+            user_id=caller.user_id,
+            project_id=project_id,
+            name=name,
+            instance_type=size.name,
+            image=image,
+            vcpus=size.vcpus,
+            memory_mib=size.memory_mib,
+            disk_gib=size.disk_gib,
+            status=VMStatus.CREATING,
+            wanted="running",
+            ip_address=None,
+            last_started=None,
+            uptime_seconds=0,
+        )
+        prices = await self._billing.get_price_list()
+        await self._billing.hold(vm.resource, prices=prices, with_fee=True)
+        address = await self._addresses.lease(vm.id)
+        if not await self._vms.insert(replace(vm, ip_address=address)):
+            raise VMNameTaken(name)
+        await self._quotas.take(caller.user_id, VMS)
+        await self._quotas.take(project_id, VMS)
+        operation = await self._enqueue(CREATE, vm, price_version=prices.version)
+        await self._record("vm.create_requested", vm, operation, caller=caller, name=name, instance_type=size.name)
+        return vm.id, operation
+
+    async def start_vm(self, vm_id: UUID | None, *, caller: Caller) -> Operation:
+        """Ask for a machine to run: hold its credit and enqueue the start."""
+        vm = await self.get_vm(vm_id, caller=caller)
+        await self._ensure_idle(vm)
+        ensure_allowed(vm.status, VMRequest.START)
+        return await self._start(vm, caller=caller, event="vm.start_requested")
+
+    async def restart_vm(self, vm_id: UUID | None, *, caller: Caller) -> Operation:
+        """Ask for a machine to run afresh; one that stands still is started."""
+        vm = await self.get_vm(vm_id, caller=caller)
+        await self._ensure_idle(vm)
+        ensure_allowed(vm.status, VMRequest.RESTART)
+        if vm.status is not VMStatus.RUNNING:
+            return await self._start(vm, caller=caller, event="vm.restart_requested")
+        operation = await self._enqueue(RESTART, vm)
+        await self._wish(vm, wanted="running")
+        await self._record("vm.restart_requested", vm, operation, caller=caller)
+        return operation
+
+    async def stop_vm(self, vm_id: UUID | None, *, caller: Caller) -> Operation:
+        """Ask for a machine to stand still. Billing ends here, when the stop is accepted."""
+        vm = await self.get_vm(vm_id, caller=caller)
+        await self._ensure_idle(vm)
+        ensure_allowed(vm.status, VMRequest.STOP)
+        return await self._stop(vm, reason=StopReason.USER, caller=caller)
+
+    async def delete_vm(self, vm_id: UUID | None, *, caller: Caller) -> Operation | None:
+        """Ask for a machine to be removed; legal in every state. None when it is terminated already.
+
+        What is under way is cancelled, its fence raised so that it can't land later, and billing ends.
+        """
+        vm = await self.get_vm(vm_id, caller=caller)
+        if vm.status is VMStatus.TERMINATED:
+            return None
+        return await self._delete(vm, caller=caller)
+
+    async def delete_all_in_project(self, project_id: UUID, *, caller: Caller) -> int:
+        """Ask for every machine of a project to be removed; return how many there were."""
+        alive = await self._vms.list_alive_in_project(project_id)
+        for vm in alive:
+            await self._delete(vm, caller=caller)
+        return len(alive)
+
+    async def suspend_vm(self, vm_id: UUID) -> None:
+        """Stop a machine whose credit has ended; what is under way gives way."""
+        vm = await self._vms.find(vm_id)
+        if vm is None or vm.status is VMStatus.TERMINATED:
+            return
+        await self._billing.stop_metering(vm.id, vm.user_id)
+        await self._queue.supersede(vm.id)
+        await self._stop(vm, reason=StopReason.CREDIT, caller=None)
+
+    async def _start(self, vm: VM, *, caller: Caller, event: str) -> Operation:
+        prices = await self._billing.get_price_list()
+        await self._billing.hold(vm.resource, prices=prices, with_fee=False)
+        operation = await self._enqueue(START, vm, price_version=prices.version)
+        address = vm.ip_address or await self._addresses.lease(vm.id)
+        await self._wish(vm, wanted="running", ip_address=address)
+        await self._record(event, vm, operation, caller=caller)
+        return operation
+
+    async def _stop(self, vm: VM, *, reason: StopReason, caller: Caller | None) -> Operation:
+        await self._billing.stop_metering(vm.id, vm.user_id)
+        operation = await self._enqueue(STOP, vm)
+        uptime = vm.uptime_seconds + vm.session_seconds(self._tx.now)
+        await self._wish(vm, wanted="stopped", reason=reason, last_stopped=self._tx.now, uptime_seconds=uptime)
+        await self._record("vm.stop_requested", vm, operation, caller=caller, reason=reason)
+        return operation
+
+    async def _delete(self, vm: VM, *, caller: Caller) -> Operation:
+        await self._billing.stop_metering(vm.id, vm.user_id)
+        await self._queue.supersede(vm.id)
+        operation = await self._enqueue(DELETE, vm)
+        uptime = vm.uptime_seconds + vm.session_seconds(self._tx.now)
+        await self._wish(vm, wanted="terminated", uptime_seconds=uptime)
+        await self._record("vm.delete_requested", vm, operation, caller=caller)
+        return operation
+
+    async def _ensure_idle(self, vm: VM) -> None:
+        """Raise `VMBusy` before a rule about the state could name one that is about to change."""
+        busy = await self._queue.find_active(vm.id)
+        if busy is not None:
+            raise VMBusy(busy)
+
+    async def _enqueue(self, kind: str, vm: VM, **input_: int) -> Operation:
+        return await self._queue.enqueue(
+            kind,
+            vm_id=vm.id,
+            project_id=vm.project_id,
+            user_id=vm.user_id,
+            deadline=timedelta(seconds=self._settings.operations.deadline_seconds),
+            input_=input_,
+        )
+
+    async def _wish(self, vm: VM, *, wanted: str, reason: StopReason | None = None, **values: object) -> None:
+        if not await self._vms.wish(vm.id, seen=vm.status, wanted=wanted, reason=reason, **values):
+            raise Conflict("The VM has just changed its state; look at it and try again.")
+
+    async def _record(self, kind: str, vm: VM, operation: Operation, *, caller: Caller | None, **data: object) -> None:
+        await self._events.record(
+            kind,
+            resource_type="vm",
+            resource_id=vm.id,
+            user_id=vm.user_id,
+            project_id=vm.project_id,
+            cause="user" if caller else "credit",
+            actor_id=caller.user_id if caller else None,
+            operation_id=operation.id,
+            data=data,
+        )

@@ -1,0 +1,78 @@
+"""Machines as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from zentry.billing.types import Resource
+from zentry.compute.types import VMSpec
+from zentry.platform.clock import whole_second
+from zentry.schema.vms import VMStatus
+
+
+@dataclass(frozen=True, slots=True)
+class VM:
+    """A machine's row, as the rules need it."""
+
+    id: UUID
+    user_id: UUID
+    project_id: UUID
+    name: str
+    instance_type: str
+    image: str
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    status: VMStatus
+    wanted: str
+    ip_address: str | None
+    last_started: datetime | None
+    uptime_seconds: int
+
+    @property
+    def resource(self) -> Resource:
+        """The machine as billing sees it."""
+        return Resource(self.id, self.user_id, self.project_id, self.name, self.instance_type)
+
+    @property
+    def spec(self) -> VMSpec:
+        """The machine as a driver sees it."""
+        return VMSpec(
+            vm_id=self.id,
+            name=self.name,
+            vcpus=self.vcpus,
+            memory_mib=self.memory_mib,
+            disk_gib=self.disk_gib,
+            image=self.image,
+            instance_type=self.instance_type,
+            ip_address=self.ip_address or "",
+        )
+
+    def session_seconds(self, now: datetime) -> int:
+        """Return for how many whole seconds it has been running, 0 when it is not wanted to run."""
+        if self.status is not VMStatus.RUNNING or self.wanted != "running" or self.last_started is None:
+            return 0
+        return max(0, int((whole_second(now) - whole_second(self.last_started)).total_seconds()))
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceType:
+    """A size of machine."""
+
+    name: str
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What a machine's disk starts from."""
+
+    name: str
+    distribution: str
+    version: str
+    description: str

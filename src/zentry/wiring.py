@@ -1,0 +1,218 @@
+"""Puts the platform together: the one place that knows every domain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random, SystemRandom
+from typing import Final
+from uuid import UUID
+
+from fastapi import FastAPI
+
+from zentry.accounts.addresses import parse_networks
+from zentry.accounts.limits import RateLimitMiddleware, SigninLimiter
+from zentry.accounts.middleware import AuthenticationMiddleware, Authenticator
+from zentry.accounts.passwords import PasswordHasher
+from zentry.accounts.router import router as accounts_router
+from zentry.accounts.service import AuthService
+from zentry.accounts.sweep import sweep_counters
+from zentry.accounts.tokens import AccessTokens, SystemSecrets
+from zentry.accounts.types import OnSignup
+from zentry.activity.router import router as activity_router
+from zentry.activity.service import ActivityService
+from zentry.api.app import create_app
+from zentry.api.errors import render_error
+from zentry.billing.meter import Meter
+from zentry.billing.router import router as billing_router
+from zentry.billing.service import BillingService
+from zentry.compute.driver import ComputeDriver, DriverContext, load_driver
+from zentry.monitoring.collector import Collector
+from zentry.monitoring.probe import Probe, RecentRequests
+from zentry.monitoring.prometheus import HTTPMetricsMiddleware, PrometheusPage
+from zentry.monitoring.prometheus import router as prometheus_router
+from zentry.monitoring.router import router as monitoring_router
+from zentry.monitoring.service import MonitoringService
+from zentry.monitoring.store import SQLMetricsStore
+from zentry.operations.idempotency import sweep_keys
+from zentry.operations.runner import OperationRunner
+from zentry.operations.waiting import OperationWaiter
+from zentry.platform.clock import Clock, SystemClock
+from zentry.platform.db import Database, Transaction
+from zentry.platform.db.migrations import Migrations
+from zentry.platform.db.service import DatabaseService
+from zentry.platform.keys import load_or_create_signing_key
+from zentry.platform.settings import Settings
+from zentry.platform.signals import Signals
+from zentry.platform.web import Edge, Factories
+from zentry.projects.quotas import open_account_quotas
+from zentry.projects.router import router as projects_router
+from zentry.projects.service import ProjectService
+from zentry.vms.answers import WaitingFactory
+from zentry.vms.catalogue import Catalogue
+from zentry.vms.hooks import MachinesOfProject, SuspendMachines
+from zentry.vms.lifecycle import VMLifecycle
+from zentry.vms.projects_router import router as project_vms_router
+from zentry.vms.router import catalogue_router
+from zentry.vms.router import router as vms_router
+from zentry.vms.service import VMService
+from zentry.worker.sweeper import Sweeper
+from zentry.worker.worker import Worker
+
+_OWNER_BYTES: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Everything that a process of the platform has."""
+
+    settings: Settings
+    clock: Clock
+    signals: Signals
+    database: Database
+    migrations: Migrations
+    driver: ComputeDriver
+    edge: Edge
+    app: FastAPI
+    auth: AuthService
+    runner: OperationRunner
+    meter: Meter
+    collector: Collector
+    worker: Worker
+
+    async def run_worker(self, stop: asyncio.Event) -> None:
+        """Run every loop until `stop` is set."""
+        await self.worker.run(stop)
+
+
+@contextlib.asynccontextmanager
+async def open_platform(
+    settings: Settings, *, clock: Clock | None = None, random: Random | None = None, driver: ComputeDriver | None = None
+) -> AsyncIterator[Platform]:
+    """Put the platform together, and let go of files and connections at the end."""
+    clock = clock or SystemClock()
+    random = random or SystemRandom()
+    signals = Signals()
+    database = Database(settings.resolved_database, clock=clock, random=random, signals=signals)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(database.close)
+        if driver is None:
+            driver = load_driver(DriverContext(settings, settings.data_dir, clock, random))
+            stack.push_async_callback(driver.close)
+        hasher = PasswordHasher(settings.security)
+        stack.callback(hasher.close)
+        yield _assemble(settings, clock, random, signals, database, driver, hasher)
+
+
+def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and closes
+    settings: Settings,
+    clock: Clock,
+    random: Random,
+    signals: Signals,
+    database: Database,
+    driver: ComputeDriver,
+    hasher: PasswordHasher,
+) -> Platform:
+    migrations = Migrations(database)
+    store = SQLMetricsStore()
+    requests = RecentRequests()
+    tokens = AccessTokens(_signing_key(settings), clock=clock, life_seconds=settings.security.access_token_seconds)
+    auth = AuthService(
+        database,
+        settings=settings.security,
+        hasher=hasher,
+        tokens=tokens,
+        secrets=SystemSecrets(),
+        limiter=SigninLimiter(database, settings.limits),
+        on_signup=signup_hooks(settings),
+    )
+    authenticator = Authenticator(database, tokens=tokens, clock=clock, settings=settings.security)
+    edge = Edge(database, _factories(settings, store, clock))
+    app = create_app(
+        settings=settings,
+        clock=clock,
+        edge=edge,
+        routers=(
+            accounts_router,
+            projects_router,
+            project_vms_router,
+            vms_router,
+            catalogue_router,
+            billing_router,
+            monitoring_router,
+            activity_router,
+            prometheus_router,
+        ),
+        database_service=DatabaseService(database, migrations),
+        middleware=(
+            partial(HTTPMetricsMiddleware, requests=requests),
+            partial(AuthenticationMiddleware, authenticator=authenticator),
+            partial(RateLimitMiddleware, settings=settings.limits, clock=clock, render_error=render_error),
+        ),
+    )
+    app.state.auth = auth
+    app.state.trusted_proxies = parse_networks(settings.security.trusted_proxies)
+    app.state.probe = Probe(driver, settings.data_dir, requests)
+    app.state.prometheus = PrometheusPage(database, clock)
+    app.state.waiting = WaitingFactory(
+        OperationWaiter(database=database, clock=clock, signals=signals), clock, settings.operations.wait_seconds
+    )
+    runner = OperationRunner(
+        database=database,
+        kinds=VMLifecycle(database=database, driver=driver, settings=settings).kinds(),
+        settings=settings.operations,
+        clock=clock,
+        random=random,
+        signals=signals,
+        owner=secrets.token_hex(_OWNER_BYTES),
+    )
+    meter = Meter(database=database, settings=settings.billing, clock=clock, on_exhausted=SuspendMachines(settings))
+    collector = Collector(
+        database=database, driver=driver, store=store, settings=settings, clock=clock, requests=requests
+    )
+    sweeper = Sweeper(database=database, clock=clock, sweeps=(sweep_counters, sweep_keys))
+    return Platform(
+        settings=settings,
+        clock=clock,
+        signals=signals,
+        database=database,
+        migrations=migrations,
+        driver=driver,
+        edge=edge,
+        app=app,
+        auth=auth,
+        runner=runner,
+        meter=meter,
+        collector=collector,
+        worker=Worker((runner, meter, collector, sweeper)),
+    )
+
+
+def _factories(settings: Settings, store: SQLMetricsStore, clock: Clock) -> Factories:
+    contents = MachinesOfProject(settings)
+    return {
+        ProjectService: lambda tx: ProjectService(tx, contents=contents, quotas=settings.quotas),
+        BillingService: lambda tx: BillingService(tx, settings.billing),
+        VMService: lambda tx: VMService(tx, settings),
+        Catalogue: lambda tx: Catalogue(tx, settings.billing),
+        MonitoringService: lambda tx: MonitoringService(tx, store=store, settings=settings, clock=clock),
+        ActivityService: ActivityService,
+    }
+
+
+def signup_hooks(settings: Settings) -> Sequence[OnSignup]:
+    async def grant(tx: Transaction, user_id: UUID) -> None:
+        await BillingService(tx, settings.billing).grant_welcome(user_id)
+
+    async def open_quotas(tx: Transaction, user_id: UUID) -> None:
+        await open_account_quotas(tx, user_id, settings.quotas)
+
+    return open_quotas, grant
+
+
+def _signing_key(settings: Settings) -> str:
+    return settings.security.signing_key.get_secret_value() or load_or_create_signing_key(settings.data_dir)

@@ -1,0 +1,1 @@
+"""The worker: every loop that runs beside the API."""

@@ -1,0 +1,490 @@
+"""The schema goes up and down without losing anything, and holds its rules by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from tests.support.databases import connect, empty_postgresql, empty_sqlite
+from zentry.platform.db import Database
+from zentry.platform.db.migrations import Migrations, SchemaTooNew, SchemaTooOld
+from zentry.schema import accounts, billing, events, metadata, monitoring, operations, projects, vms
+
+NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
+USER, PROJECT, VM, SEGMENT, RECORD = (uuid4() for _ in range(5))
+
+START = """
+import asyncio, random, sys
+from tests.support.databases import connect
+from zentry.platform.db.migrations import Migrations
+
+async def start():
+    database = connect(sys.argv[1])
+    print(await Migrations(database).upgrade())
+    await database.close()
+
+asyncio.run(start())
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    empty = (
+        empty_sqlite(tmp_path)
+        if request.param == "sqlite"
+        else empty_postgresql(request.getfixturevalue("postgres_url"))
+    )
+    async with empty as address:
+        yield address
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    opened = connect(url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def migrations(database: Database) -> Migrations:
+    return Migrations(database)
+
+
+def rows() -> list[tuple[sa.Table, dict[str, Any]]]:
+    """One row for every table that migrations do not fill themselves, parents first."""
+    resource = {"user_id": USER, "project_id": PROJECT}
+    return [
+        (
+            accounts.users,
+            {
+                "id": USER,
+                "email": "Ada@example.com",
+                "email_key": "ada@example.com",
+                "name": "Ada",
+                "hashed_password": "x",
+                "role": "user",
+                "is_active": True,
+                "created_at": NOW,
+                "credits": 50_000_000,
+                "held": 100_000,
+                "meter_due_at": LATER,
+            },
+        ),
+        (
+            accounts.sessions,
+            {
+                "id": PROJECT,
+                "user_id": USER,
+                "created_at": NOW,
+                "expires_at": LATER,
+                "last_used_at": NOW,
+                "user_agent": "",
+                "address": "",
+            },
+        ),
+        (accounts.refresh_tokens, {"hash": "h", "session_id": PROJECT, "created_at": NOW, "expires_at": LATER}),
+        (accounts.login_failures, {"key": "k", "count": 1, "expires_at": LATER}),
+        (accounts.rate_limits, {"key": "k", "arrival_at": LATER}),
+        (
+            projects.projects,
+            {"id": PROJECT, "user_id": USER, "name": "Æon", "name_key": "æon", "description": "", "created_at": NOW},
+        ),
+        (projects.quotas, {"owner_id": USER, "resource": "projects", "used": 1, "maximum": 10}),
+        (
+            vms.vms,
+            {
+                "id": VM,
+                **resource,
+                "name": "web",
+                "name_key": "web",
+                "instance_type": "small",
+                "image": "debian-12",
+                "vcpus": 1,
+                "memory_mib": 1024,
+                "disk_gib": 20,
+                "status": "running",
+                "wanted": "running",
+                "ip_address": "10.64.0.2",
+                "created_at": NOW,
+            },
+        ),
+        (vms.ip_leases, {"address": "10.64.0.2", "vm_id": VM, "leased_at": NOW}),
+        (
+            billing.holds,
+            {"id": VM, "user_id": USER, "resource_id": VM, "remaining": 100_000, "status": "open", "created_at": NOW},
+        ),
+        (
+            billing.segments,
+            {
+                "id": SEGMENT,
+                **resource,
+                "resource_id": VM,
+                "resource_type": "small",
+                "meter": "vm",
+                "price_version": 1,
+                "rate_micros_per_hour": 50_000,
+                "started_at": NOW,
+                "paid_until": LATER,
+                "charged_until": NOW,
+                "charged_micros": 0,
+            },
+        ),
+        (billing.resource_costs, {"resource_id": VM, **resource, "charged_micros": 50_000}),
+        (billing.daily_spend, {"user_id": USER, "day": NOW.date(), "micros": 50_000}),
+        (
+            billing.billing_records,
+            {
+                "id": RECORD,
+                "user_id": USER,
+                "vm_id": VM,
+                "action_type": "vm_create",
+                "amount": -50_000,
+                "description": "d",
+                "created_at": NOW,
+                "segment_id": SEGMENT,
+            },
+        ),
+        (
+            billing.ledger_entries,
+            {
+                "id": RECORD,
+                "user_id": USER,
+                "position": 1,
+                "debit": "available",
+                "credit": "revenue",
+                "amount": 50_000,
+                "cause": "c",
+                "record_id": RECORD,
+                "created_at": NOW,
+                "hash": "h",
+            },
+        ),
+        (
+            events.events,
+            {
+                "id": VM,
+                "kind": "vm.running",
+                "user_id": USER,
+                "resource_type": "vm",
+                "resource_id": VM,
+                "cause": "user",
+                "data": {"æ": [1]},
+                "created_at": NOW,
+            },
+        ),
+        (
+            monitoring.vm_metrics,
+            {
+                "id": VM,
+                "vm_id": VM,
+                "recorded_at": NOW,
+                "cpu_usage": 1.5,
+                "memory_usage": 0.1,
+                "disk_usage": 3.0,
+                "network_in": 1e9,
+                "network_out": 0.0,
+            },
+        ),
+        (
+            monitoring.health_records,
+            {"id": VM, "component": "api", "status": "healthy", "details": {}, "recorded_at": NOW},
+        ),
+        (
+            operations.operations,
+            {
+                "id": VM,
+                "kind": "create",
+                "vm_id": VM,
+                **resource,
+                "status": "pending",
+                "not_before": NOW,
+                "deadline": LATER,
+                "input": {},
+                "created_at": NOW,
+            },
+        ),
+        (
+            operations.idempotency_keys,
+            {"user_id": USER, "route": "POST /vms", "key": "k", "fingerprint": "f", "created_at": NOW},
+        ),
+    ]
+
+
+async def fill(database: Database) -> None:
+    async with database.work() as tx:
+        for table, values in rows():
+            await tx.execute(sa.insert(table).values(**values))
+
+
+async def checksums(database: Database) -> dict[str, str]:
+    sums = {}
+    async with database.read() as tx:
+        for table in metadata.metadata.sorted_tables:
+            ordered = sa.select(table).order_by(*table.primary_key.columns)
+            content = [tuple(row) for row in await tx.execute(ordered)]
+            assert content, f"{table.name} has no row to watch"
+            sums[table.name] = hashlib.sha256(repr(content).encode()).hexdigest()
+    return sums
+
+
+async def test_an_empty_database_is_brought_up_to_exactly_the_declared_tables(migrations: Migrations) -> None:
+    upgraded = await migrations.upgrade()
+
+    assert upgraded
+    assert await migrations.current() == migrations.head()
+    assert await migrations.check(metadata.metadata) == []
+
+
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection", "ignore:autogenerate skipping")
+async def test_alembic_itself_finds_nothing_left_to_generate(database: Database, migrations: Migrations) -> None:
+    await migrations.upgrade()
+
+    def compare(connection: sa.Connection) -> list[Any]:
+        def reflected(_: object, name: str | None, kind: str, *__: object) -> bool:
+            # SQLite cannot reflect an index on an expression.
+            return (kind, name) != ("index", "ix_vms_user_live_first")
+
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": reflected})
+        return list(compare_metadata(context, metadata.metadata))
+
+    async with database.writer.connect() as connection:
+        found = await connection.run_sync(compare)
+
+    assert found == []
+
+
+async def test_a_second_start_finds_nothing_to_do(migrations: Migrations) -> None:
+    await migrations.upgrade()
+
+    assert not await migrations.upgrade()
+
+
+async def test_the_head_read_from_file_names_is_alembics(database: Database) -> None:
+    migrations = Migrations(database)
+    script = ScriptDirectory(str(migrations._directory))
+
+    assert migrations.head() == script.get_current_head()
+    assert migrations.revisions() == sorted(revision.revision for revision in script.walk_revisions())
+
+
+async def test_every_step_down_and_up_again_keeps_every_row(database: Database, migrations: Migrations) -> None:
+    await migrations.upgrade()
+    await fill(database)
+    before = await checksums(database)
+
+    for revision in reversed(migrations.revisions()[:-1]):
+        await migrations.downgrade(revision)
+        assert await migrations.current() == revision
+        await migrations.upgrade()
+    after = await checksums(database)
+
+    assert after == before
+    assert await migrations.check(metadata.metadata) == []
+
+
+async def test_all_the_way_down_leaves_nothing_and_up_builds_it_again(
+    database: Database, migrations: Migrations
+) -> None:
+    await migrations.upgrade()
+    await fill(database)
+
+    await migrations.downgrade("base")
+    left = await migrations.check(metadata.metadata)
+    await migrations.upgrade()
+
+    assert not any(line.startswith("not declared") for line in left)
+    assert await migrations.check(metadata.metadata) == []
+    await fill(database)
+
+
+async def test_two_starters_at_once_migrate_once(url: str, migrations: Migrations) -> None:
+    command = [sys.executable, "-c", START, url]
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"}
+    starters = [
+        await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, cwd=root, env=environment)
+        for _ in range(2)
+    ]
+
+    async with asyncio.timeout(60):
+        ended = [await starter.communicate() for starter in starters]
+
+    assert [starter.returncode for starter in starters] == [0, 0], ended
+    assert sorted(output.split()[-1] for output, _ in ended) == [b"False", b"True"]
+    assert await migrations.check(metadata.metadata) == []
+
+
+async def test_a_failing_migration_leaves_the_database_as_it_was(database: Database, tmp_path: Path) -> None:
+    real = Migrations(database)
+    await real.upgrade()
+    directory = tmp_path / "migrations"
+    (directory / "versions").mkdir(parents=True)
+    for source in (real._directory / "env.py", *(real._directory / "versions").glob("*.py")):
+        (directory / source.relative_to(real._directory)).write_text(source.read_text())
+    (directory / "versions" / "9999_bad.py").write_text(
+        "from alembic import op\n"
+        f"revision, down_revision = '9999', '{real.head()}'\n"
+        "def upgrade():\n"
+        "    op.execute('CREATE TABLE half (id INTEGER)')\n"
+        "    op.execute('CREATE TABLE half (id INTEGER)')\n"
+    )
+
+    with pytest.raises(sa.exc.DBAPIError):
+        await Migrations(database, directory=directory).upgrade()
+
+    assert await real.current() == real.head()
+    assert await real.check(metadata.metadata) == []
+
+
+async def test_a_database_of_a_newer_program_is_refused(database: Database, migrations: Migrations) -> None:
+    await migrations.upgrade()
+    async with database.work() as tx:
+        await tx.execute(sa.text("UPDATE alembic_version SET version_num = '9998'"))
+
+    for attempt in (migrations.upgrade, migrations.require_head):
+        with pytest.raises(SchemaTooNew, match="9998"):
+            await attempt()
+
+
+async def test_a_database_that_was_not_migrated_is_refused_where_migrations_are_not_run(migrations: Migrations) -> None:
+    with pytest.raises(SchemaTooOld, match="zentry db upgrade"):
+        await migrations.require_head()
+
+    await migrations.upgrade()
+    await migrations.require_head()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DROP INDEX ix_events_resource",
+        "ALTER TABLE projects ADD COLUMN extra TEXT",
+        "CREATE TABLE stray (id INTEGER)",
+        "CREATE INDEX ix_stray ON projects (name)",
+    ],
+)
+async def test_drift_is_found(database: Database, migrations: Migrations, damage: str) -> None:
+    await migrations.upgrade()
+    async with database.work() as tx:
+        await tx.execute(sa.text(damage))
+
+    assert await migrations.check(metadata.metadata) != []
+
+
+async def test_a_partial_index_with_another_predicate_is_drift(database: Database, migrations: Migrations) -> None:
+    await migrations.upgrade()
+    async with database.work() as tx:
+        await tx.execute(sa.text("DROP INDEX uq_segments_open"))
+        await tx.execute(
+            sa.text("CREATE UNIQUE INDEX uq_segments_open ON segments (resource_id, meter) WHERE ended_at IS NOT NULL")
+        )
+
+    assert len(await migrations.check(metadata.metadata)) == 2
+
+
+async def test_a_lost_append_only_trigger_is_drift(database: Database, migrations: Migrations) -> None:
+    await migrations.upgrade()
+    statement = {
+        "sqlite": "DROP TRIGGER events_no_delete",
+        "postgresql": "ALTER TABLE events DISABLE TRIGGER events_append_only",
+    }
+    async with database.work() as tx:
+        await tx.execute(sa.text(statement[database.dialect]))
+
+    assert len(await migrations.check(metadata.metadata)) == 1
+
+
+@pytest.mark.parametrize("table", ["ledger_entries", "billing_records", "events"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET created_at = created_at", "DELETE FROM {}"])
+async def test_what_is_append_only_refuses_every_change(
+    database: Database, migrations: Migrations, table: str, change: str
+) -> None:
+    await migrations.upgrade()
+    await fill(database)
+
+    with pytest.raises(sa.exc.IntegrityError, match="append-only"):
+        async with database.work() as tx:
+            await tx.execute(sa.text(change.format(table)))
+
+
+BROKEN: list[tuple[str, sa.Table, dict[str, Any]]] = [
+    ("spent more than there is", accounts.users, {"held": 50_000_001}),
+    ("a negative balance", accounts.users, {"credits": -1, "held": -1}),
+    ("an unknown role", accounts.users, {"role": "root"}),
+    ("a negative quota", projects.quotas, {"used": -1}),
+    ("an unknown status", vms.vms, {"status": "starting"}),
+    ("an address after death", vms.vms, {"status": "terminated"}),
+    ("an unknown image", vms.vms, {"image": "beos"}),
+    ("an unknown project", vms.vms, {"project_id": UUID(int=0)}),
+    ("a closed hold that holds", billing.holds, {"status": "closed"}),
+    ("charged beyond what is paid", billing.segments, {"charged_until": LATER + timedelta(seconds=1)}),
+    ("a segment that runs backward", billing.segments, {"ended_at": NOW - timedelta(seconds=1)}),
+    ("an overlap", billing.segments, {"predecessor_id": SEGMENT, "predecessor_ended_at": LATER}),
+    ("more than all", operations.operations, {"progress": 101}),
+]
+
+
+@pytest.mark.parametrize(("table", "change"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN])
+async def test_the_database_itself_refuses(
+    database: Database, migrations: Migrations, table: sa.Table, change: dict[str, Any]
+) -> None:
+    await migrations.upgrade()
+    await fill(database)
+
+    with pytest.raises(sa.exc.IntegrityError):
+        async with database.work() as tx:
+            await tx.execute(sa.update(table).values(**change))
+
+
+@pytest.mark.parametrize("table", [projects.projects, vms.vms, billing.segments, operations.operations])
+async def test_a_second_live_row_of_the_same_name_or_machine_is_refused(
+    database: Database, migrations: Migrations, table: sa.Table
+) -> None:
+    await migrations.upgrade()
+    await fill(database)
+    values = next(values for filled, values in rows() if filled is table)
+
+    with pytest.raises(sa.exc.IntegrityError):
+        async with database.work() as tx:
+            await tx.execute(
+                sa.insert(table).values(
+                    **{**values, "id": uuid4(), **({"ip_address": None} if table is vms.vms else {})}
+                )
+            )
+
+
+async def test_the_catalogue_is_there_from_the_start(database: Database, migrations: Migrations) -> None:
+    await migrations.upgrade()
+
+    async with database.read() as tx:
+        types = (await tx.execute(sa.select(vms.instance_types).order_by(vms.instance_types.c.sort_order))).all()
+        images = set((await tx.execute(sa.select(vms.images.c.name))).scalars())
+        prices = {row.item: (row.unit, row.micros) for row in await tx.execute(sa.select(billing.prices))}
+        lists = (await tx.execute(sa.select(billing.price_lists))).all()
+
+    assert [tuple(row)[:4] for row in types] == [
+        ("small", 1, 1024, 20),
+        ("medium", 2, 4096, 40),
+        ("large", 4, 8192, 80),
+        ("xlarge", 8, 16384, 160),
+    ]
+    assert images >= {"ubuntu-22.04", "ubuntu-20.04", "centos-8", "debian-11", "fedora-38"}
+    assert prices["small"] == ("hour", 50_000)
+    assert prices["xlarge"] == ("hour", 400_000)
+    assert prices["vm_create"] == ("each", 50_000)
+    assert [tuple(row) for row in lists] == [(1, datetime(2024, 1, 1, tzinfo=UTC), "USD")]
