@@ -30,12 +30,13 @@ test: setup ## Run the tests that guard a commit (WORKERS=2 ARGS="-k name")
 test-long: setup ## Run the large counts, in resumable parts
 	@$(VENV)/python -m pytest -m long $(ARGS)
 
-check: setup ## Format, lint, types, layers, house rules
+check: setup ## Format, lint, types, layers, house rules, migration drift
 	@$(VENV)/ruff format --check
 	@$(VENV)/ruff check
 	@$(VENV)/python scripts/lint.py
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports --no-logo
+	@$(VENV)/python scripts/drift.py
 
 bench: setup ## Measure; the figures are explained in docs/performance.md
 	@$(VENV)/python -m benchmarks $(ARGS)

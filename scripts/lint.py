@@ -43,13 +43,18 @@ BROAD_EXCEPT_ALLOWED: Final = (
     "api/errors.py",
     "api/middleware/",
     "billing/meter.py",
+    "monitoring/collector.py",
     "operations/runner.py",
+    "platform/db/service.py",  # whatever the health check meets is its answer
     "worker/",
 )
+# They write tables that are handed to them; who hands them over is checked.
+GENERIC_WRITES: Final = ("accounts/sweep.py", "accounts/upserts.py")
 LINES_WANTED: Final = 500
 LINES_MOST: Final = 800
 
 _WRITES: Final = frozenset({"insert", "update", "delete"})
+_WRAPPERS: Final = frozenset({"insert_unless_there", "insert_into"})
 _SQL_WRITE: Final = re.compile(r"^\s*(?:insert\s+into|update|delete\s+from)\s+\"?(\w+)", re.IGNORECASE)
 
 
@@ -122,7 +127,7 @@ def check(modules: list[Module]) -> list[Finding]:
 
 def check_writes(module: Module, owners: Mapping[str, str]) -> Iterator[Finding]:
     """Find writes to tables and columns that belong to another domain."""
-    if module.domain == "platform":
+    if module.domain == "platform" or module.inside in GENERIC_WRITES:
         return
     names = _table_names(module, owners)
     parents = {child: parent for parent in ast.walk(module.tree) for child in ast.iter_child_nodes(parent)}
@@ -229,7 +234,7 @@ def _table_names(module: Module, owners: Mapping[str, str]) -> dict[str, str]:
 def _write_target(node: ast.Call, names: Mapping[str, str]) -> ast.expr | None:
     """Return the expression for the table that a call writes, if the call is a write."""
     called = _last(node.func)
-    if called == "insert_unless_there" and node.args:
+    if called in _WRAPPERS and node.args:
         return node.args[0]
     if called not in _WRITES:
         return None

@@ -49,8 +49,10 @@ _OPERATION_STATES: Final[Mapping[OperationStatus, tuple[str, Mapping[OperationSt
         {OperationStatus.RUNNING: "claimed", OperationStatus.CANCELLED: "superseded"},
     ),
     OperationStatus.RUNNING: (
-        "A worker holds its lease and carries out a step, or takes steps back. When the lease runs out, another worker "
-        "claims it.",
+        (
+            "A worker holds its lease and carries out a step, or takes steps back. When the lease runs out, another "
+            "worker claims it."
+        ),
         {
             OperationStatus.PENDING: "try again later",
             OperationStatus.SUCCEEDED: "last step done",
@@ -115,9 +117,11 @@ def settings_page() -> str:
         "",
         _GENERATED,
         "",
-        "Every setting is an environment variable. A `.env` file in the working directory is read as well; the "
-        "environment wins over it, and an option of a command wins over both. Unknown variables of a known group are "
-        "refused. `zentry doctor` says what is wrong with a configuration.",
+        (
+            "Every setting is an environment variable. A `.env` file in the working directory is read as well; the "
+            "environment wins over it, and an option of a command wins over both. Unknown variables of a known group "
+            "are refused. `zentry doctor` says what is wrong with a configuration."
+        ),
         "",
         'Lists are JSON, such as `\'["one", "two"]\'`. Sizes and times carry their unit in the name.',
         "",
@@ -184,9 +188,11 @@ def errors_page() -> str:
         "",
         _GENERATED,
         "",
-        "Every error is one JSON object with media type `application/problem+json`: the platform's envelope and "
-        "RFC 9457 together. Program against `error_code`; show `detail`; name `request_id` when you ask for help. "
-        "The schema is `ErrorResponse` in [openapi.json](openapi.json).",
+        (
+            "Every error is one JSON object with media type `application/problem+json`: the platform's envelope and "
+            "RFC 9457 together. Program against `error_code`; show `detail`; name `request_id` when you ask for help. "
+            "The schema is `ErrorResponse` in [openapi.json](openapi.json)."
+        ),
         "",
         "A class without a code of its own answers with the code of its family.",
         "",
@@ -194,7 +200,7 @@ def errors_page() -> str:
         "|---|---|---|---|---|",
     ]
     for kind in error_classes():
-        places = ", ".join(f"`{module}`" for module in sorted(raised.get(kind.__name__, ()))) or "its subclasses"
+        places = ", ".join(f"`{module}`" for module in sorted(raised.get(kind.__name__, ()))) or _unraised(kind)
         code = f"`{kind.code}`" if has_own_code(kind) else f"`{kind.code}` (family)"
         meaning = inspect.cleandoc(kind.__doc__ or "").splitlines()[0]
         row = (str(kind.status), code, f"`{kind.__name__}`", meaning, places)
@@ -203,7 +209,7 @@ def errors_page() -> str:
         "",
         "## Refusals of the HTTP layer",
         "",
-        "What the server or the framework refuses before a route is reached has no class. It is told in the same object.",
+        "What the framework refuses before a route is reached has no class. It is told in the same object.",
         "",
         "| Status | Code | Text |",
         "|---|---|---|",
@@ -214,8 +220,10 @@ def errors_page() -> str:
         "",
         "## Codes of failed operations",
         "",
-        "An operation that has ended badly carries one of these as its code. They are no answers to a request: the "
-        "request that asked for the operation was accepted.",
+        (
+            "An operation that has ended badly carries one of these as its code. They are no answers to a request: the "
+            "request that asked for the operation was accepted."
+        ),
         "",
         "| Code | Given in |",
         "|---|---|",
@@ -224,6 +232,10 @@ def errors_page() -> str:
         f"| `{code}` | {_cell(', '.join(sorted(places)))} |" for code, places in sorted(_operation_codes().items())
     ]
     return "\n".join(lines) + "\n"
+
+
+def _unraised(kind: type[ZentryError]) -> str:
+    return "its subclasses" if any(_subclasses(kind)) else "nowhere yet"
 
 
 def _modules() -> Iterator[tuple[str, ast.Module]]:
@@ -292,8 +304,10 @@ def states_page(kinds: Sequence[Kind]) -> str:
         "",
         "## VMs",
         "",
-        "A VM rests in one of five states. What is under way is an operation, never a state: it is shown as "
-        "`active_operation` beside the state that the VM still has.",
+        (
+            "A VM rests in one of five states. What is under way is an operation, never a state: it is shown as "
+            "`active_operation` beside the state that the VM still has."
+        ),
         "",
         "```mermaid",
         "stateDiagram-v2",
@@ -312,8 +326,10 @@ def states_page(kinds: Sequence[Kind]) -> str:
         "",
         "### Requests",
         "",
-        "A request in another state is refused with 409 `VM_INVALID_TRANSITION`. While an operation is under way, "
-        "every request but delete is refused with 409 `VM_BUSY`.",
+        (
+            "A request in another state is refused with 409 `VM_INVALID_TRANSITION`. While an operation is under way, "
+            "every request but delete is refused with 409 `VM_BUSY`."
+        ),
         "",
         "| Request | " + " | ".join(f"`{status}`" for status in VMStatus) + " |",
         "|---|" + "---|" * len(VMStatus),
@@ -343,8 +359,10 @@ def states_page(kinds: Sequence[Kind]) -> str:
         "",
         "### Kinds",
         "",
-        "A step is an act in the world and one transaction that records it. When an operation cannot go on, the steps "
-        "that have an undo are taken back, the last first.",
+        (
+            "A step is an act in the world and one transaction that records it. When an operation cannot go on, the "
+            "steps that have an undo are taken back, the last first."
+        ),
         "",
         "| Kind | Steps | Taken back |",
         "|---|---|---|",
@@ -368,10 +386,12 @@ def metrics_page(figures: str) -> str:
         "",
         _GENERATED,
         "",
-        "`GET /metrics` answers in the text format of Prometheus, without authentication: keep the path off the public "
-        "network. Requests, statements, connections and operations that ended are of the process that answers; "
-        "accounts, VMs, waiting operations and lags are of the whole platform, read at most every few seconds. The "
-        "`process_*` and `python_*` metrics of the client library come with them.",
+        (
+            "`GET /metrics` answers in the text format of Prometheus, without authentication: keep the path off the "
+            "public network. Requests, statements, connections and operations that ended are of the process that "
+            "answers; accounts, VMs, waiting operations and lags are of the whole platform, read at most every few "
+            "seconds. The `process_*` and `python_*` metrics of the client library come with them."
+        ),
         "",
         "| Metric | Type | Labels | Meaning |",
         "|---|---|---|---|",

@@ -373,6 +373,7 @@ def _create_resource_costs() -> None:
         sa.PrimaryKeyConstraint("resource_id", name=op.f("pk_resource_costs")),
     )
     op.create_index("ix_resource_costs_project_id", "resource_costs", ["project_id"], unique=False)
+    op.create_index("ix_resource_costs_user_id", "resource_costs", ["user_id"], unique=False)
 
 
 def _create_segments() -> None:

@@ -35,6 +35,7 @@ from zentry.monitoring.collector import Collector
 from zentry.monitoring.probe import Probe, RecentRequests
 from zentry.monitoring.prometheus import HTTPMetricsMiddleware, PrometheusPage
 from zentry.monitoring.prometheus import router as prometheus_router
+from zentry.monitoring.retention import Retention
 from zentry.monitoring.router import router as monitoring_router
 from zentry.monitoring.service import MonitoringService
 from zentry.monitoring.store import SQLMetricsStore
@@ -118,6 +119,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     hasher: PasswordHasher,
 ) -> Platform:
     migrations = Migrations(database)
+    database_service = DatabaseService(database, migrations)
+    database_service.publish_pool()
     store = SQLMetricsStore()
     requests = RecentRequests()
     tokens = AccessTokens(_signing_key(settings), clock=clock, life_seconds=settings.security.access_token_seconds)
@@ -147,7 +150,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             activity_router,
             prometheus_router,
         ),
-        database_service=DatabaseService(database, migrations),
+        database_service=database_service,
+        cleanup=Retention(database=database, store=store),
         middleware=(
             partial(HTTPMetricsMiddleware, requests=requests),
             partial(AuthenticationMiddleware, authenticator=authenticator),
@@ -205,6 +209,8 @@ def _factories(settings: Settings, store: SQLMetricsStore, clock: Clock) -> Fact
 
 
 def signup_hooks(settings: Settings) -> Sequence[OnSignup]:
+    """Return what the domains above accounts do for a new account: open its quotas, grant its credit."""
+
     async def grant(tx: Transaction, user_id: UUID) -> None:
         await BillingService(tx, settings.billing).grant_welcome(user_id)
 

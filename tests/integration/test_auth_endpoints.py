@@ -30,6 +30,12 @@ USER_FIELDS = {
 }
 
 
+@pytest.fixture
+def overrides() -> dict[str, Any]:
+    """Tokens of an hour, as in production; other tests let them live for a day."""
+    return {"security": {"access_token_seconds": 3600}}
+
+
 def bearer(tokens: dict[str, Any]) -> dict[str, str]:
     return {"Authorization": f"Bearer {tokens['access_token']}"}
 

@@ -166,7 +166,7 @@ async def test_an_update_changes_what_it_names(platform: PlatformUnderTest) -> N
 async def test_foreign_unknown_and_misspelt_ids_are_answered_alike(platform: PlatformUnderTest) -> None:
     ada, eve = await platform.signup(), await platform.signup()
     foreign = await platform.given_project(ada)
-    paths = [foreign, str(uuid4()), foreign.replace("-", ""), "1", "%00", "'; DROP TABLE projects; --"]
+    paths = [foreign, str(uuid4()), foreign.replace("-", ""), "1", "'; DROP TABLE projects; --"]
 
     for method, suffix in (("GET", ""), ("PUT", ""), ("DELETE", ""), ("GET", "/statistics")):
         bodies = set()

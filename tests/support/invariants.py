@@ -60,15 +60,15 @@ async def _ledger(tx: Transaction) -> list[str]:
     lines: dict[UUID, list[Any]] = defaultdict(list)
     for line in await _rows(tx, sa.select(billing_records)):
         lines[line.user_id].append(line)
-    days = dict(
-        (row.user_id, row.spent)
+    days = {
+        row.user_id: row.spent
         for row in await _rows(
             tx,
             sa.select(daily_spend.c.user_id, sa.func.sum(daily_spend.c.micros).label("spent")).group_by(
                 daily_spend.c.user_id
             ),
         )
-    )
+    }
     for user in await _rows(tx, sa.select(users)):
         accounts = balances[user.id]
         facts = {
@@ -120,10 +120,10 @@ async def _segments(tx: Transaction) -> list[str]:
         if before is not None and segment.started_at < before:
             broken.append(f"segment {segment.id} overlaps the one before it")
         last_end[segment.resource_id] = segment.ended_at
-    for cost in await _rows(tx, sa.select(resource_costs)):
-        if cost.charged_micros != costs[cost.resource_id]:
-            broken.append(f"costs of {cost.resource_id}: {cost.charged_micros} is not {costs[cost.resource_id]}")
-    return broken
+    wrong = [row for row in await _rows(tx, sa.select(resource_costs)) if row.charged_micros != costs[row.resource_id]]
+    return broken + [
+        f"costs of {row.resource_id}: {row.charged_micros} is not {costs[row.resource_id]}" for row in wrong
+    ]
 
 
 async def _machines(tx: Transaction) -> list[str]:
@@ -156,7 +156,7 @@ async def _quotas(tx: Transaction) -> list[str]:
     for project in await _rows(tx, sa.select(projects).where(projects.c.deleted_at.is_(None))):
         used[project.user_id, "projects"] += 1
     return [
-        f"quota {quota.resource} of {quota.owner_id} counts {quota.used}, there are {used[quota.owner_id, quota.resource]}"
+        f"quota {quota.resource} of {quota.owner_id} is {quota.used}, not {used[quota.owner_id, quota.resource]}"
         for quota in await _rows(tx, sa.select(quotas))
         if quota.used != used[quota.owner_id, quota.resource]
     ]

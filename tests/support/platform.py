@@ -14,7 +14,7 @@ from typing import Any, Final
 import httpx
 
 from zentry.compute.driver import ComputeDriver
-from zentry.platform.clock import ManualClock
+from zentry.platform.clock import Clock, ManualClock
 from zentry.platform.db import Database
 from zentry.platform.settings import Settings
 from zentry.wiring import Platform, open_platform
@@ -32,7 +32,7 @@ _QUIET: Final[dict[str, dict[str, Any]]] = {
 def settings_for_tests(data_dir: Path, **groups: dict[str, Any]) -> Settings:
     """Return settings that make tests quick: cheap hashes, no limits, no latency."""
     merged = {name: {**_QUIET.get(name, {}), **groups.get(name, {})} for name in {*_QUIET, *groups}}
-    return Settings(_env_file=None, env="test", data_dir=data_dir, **merged)  # type: ignore[call-arg,arg-type]  # pydantic-settings' own argument, and groups as plain data
+    return Settings(_env_file=None, env="test", data_dir=data_dir, **merged)  # type: ignore[arg-type]  # groups as plain data
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,14 @@ class PlatformUnderTest:
 
     inner: Platform
     client: httpx.AsyncClient
-    clock: ManualClock
+    _clock: Clock
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def clock(self) -> ManualClock:
+        """The clock of a platform whose time stands still."""
+        assert isinstance(self._clock, ManualClock), "this platform runs on real time"
+        return self._clock
 
     @property
     def database(self) -> Database:
@@ -148,7 +154,7 @@ class PlatformUnderTest:
 
 @contextlib.asynccontextmanager
 async def open_under_test(
-    settings: Settings, *, driver: ComputeDriver | None = None, clock: ManualClock | None = None
+    settings: Settings, *, driver: ComputeDriver | None = None, clock: Clock | None = None
 ) -> AsyncIterator[PlatformUnderTest]:
     """Open a platform on a migrated database."""
     clock = clock or ManualClock(START)

@@ -36,10 +36,10 @@ class Machines:
 
     def __init__(self, count: int = 0) -> None:
         self.count = count
-        self.terminated: list[UUID] = []
+        self.asked: list[tuple[Transaction, UUID, Caller]] = []
 
     async def terminate_all(self, tx: Transaction, *, project_id: UUID, caller: Caller) -> int:
-        self.terminated.append(project_id)
+        self.asked.append((tx, project_id, caller))
         return self.count
 
 
@@ -204,7 +204,7 @@ async def test_deleting_empties_the_project_frees_its_name_and_its_place(databas
         terminated = await build(tx, machines).delete_project(project_id, caller=ada)
 
     assert terminated == 2
-    assert machines.terminated == [project_id]
+    assert machines.asked == [(tx, project_id, ada)]
     assert await used(database, ada.user_id, "projects") == 0
     async with database.read() as tx:
         assert await build(tx).get_projects(caller=ada) == []

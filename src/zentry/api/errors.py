@@ -202,11 +202,16 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
 
 
 def allowed_methods(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
-    """Return every method that the path of a request knows, over all routes."""
+    """Return every method that the path of a request knows, over all routes.
+
+    A path can fit two templates, such as `/vms/pricing` and `/vms/{vm_id}`; the first one speaks for it.
+    """
     methods: set[str] = set()
+    template: str | None = None
     for route in iter_route_contexts(routes):
         pattern = getattr(route, "path_regex", None)
-        if pattern is not None and pattern.match(scope["path"]):
+        if pattern is not None and pattern.match(scope["path"]) and template in {None, pattern.pattern}:
+            template = pattern.pattern
             methods |= set(route.methods or ())
     if "GET" in methods:
         methods.add("HEAD")

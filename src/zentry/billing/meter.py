@@ -16,6 +16,7 @@ from zentry.billing.types import OnCreditExhausted
 from zentry.platform.clock import Clock
 from zentry.platform.db import Database
 from zentry.platform.settings import BillingSettings
+from zentry.platform.tasks import first_of
 
 _log = structlog.get_logger(__name__)
 _MAX_ACCOUNTS_PER_TICK = 1000
@@ -49,4 +50,4 @@ class Meter:
                 await self.tick()
             except Exception:  # noqa: BLE001 - a process edge: the next tick is the retry
                 _log.exception("meter.tick_failed")
-            await self._clock.sleep(self._settings.meter_interval_seconds)
+            await first_of(stop.wait(), self._clock.sleep(self._settings.meter_interval_seconds))

@@ -28,7 +28,7 @@ from zentry.platform.errors import InvalidInput, NotFound
 from zentry.platform.ids import parse_id
 from zentry.platform.instants import QueryInstant, first_instant, last_instant
 from zentry.platform.money import InvalidAmount, format_credits, from_credits, to_credits
-from zentry.platform.pagination import decode_cursor, encode_cursor
+from zentry.platform.pagination import CURSOR_PATTERN, decode_cursor, encode_cursor
 from zentry.platform.web import CallerDep, EdgeDep, raises
 
 router = APIRouter(prefix="/billing", tags=["Billing"])
@@ -77,7 +77,9 @@ async def get_billing_history(
     vm_id: Annotated[str | None, Query(max_length=64, description="Only lines of this machine.")] = None,
     start_date: Annotated[QueryInstant | None, Query(description="Only lines from this day or time on.")] = None,
     end_date: Annotated[QueryInstant | None, Query(description="Only lines until this day or time.")] = None,
-    cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")] = None,
+    cursor: Annotated[
+        str | None, Query(pattern=CURSOR_PATTERN, description="`next_cursor` of the page before.")
+    ] = None,
 ) -> BillingHistory:
     """Every charge and every addition, the newest first. With `cursor`, `page` is not looked at."""
     wanted_vm = None if vm_id is None else parse_id(vm_id)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import sqlalchemy as sa
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsError
 
+from zentry.platform.db.database import dialect_of
 from zentry.platform.settings import Settings
 from zentry.platform.starting import CannotStart
 
@@ -20,6 +23,7 @@ _OPTIONS: Final[Mapping[tuple[str, ...], str]] = {
     ("data_dir",): "--data-dir",
 }
 _TYPES: Final = {"boolean": "true or false", "array": 'a JSON list such as \'["one", "two"]\''}
+_DATABASE_URL: Final = "ZENTRY_DATABASE__URL"
 _SHOWN_CHARACTERS: Final = 60
 
 
@@ -41,13 +45,16 @@ def load_settings(*, host: str | None = None, port: int | None = None, data_dir:
     if data_dir is not None:
         given["data_dir"] = data_dir
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
         raise BadSettings(
             [_line(one["loc"], one["type"], one["msg"], one["input"]) for one in error.errors()]
         ) from error
     except SettingsError as error:
         raise BadSettings([_unreadable(error)]) from error
+    if wrong := list(_wrong_texts(settings)):
+        raise BadSettings(wrong)
+    return settings
 
 
 def variable_of(location: tuple[str, ...]) -> str:
@@ -87,6 +94,27 @@ def _line(location: tuple[int | str, ...], kind: str, message: str, given: objec
     if not schema:
         return f"{name}: {message}{shown}."
     return f"{name}: must be {allowed(field, schema)}{shown}. {field.description}"
+
+
+def _wrong_texts(settings: Settings) -> Iterator[str]:
+    """Find texts that have a grammar which their type does not tell."""
+    url = settings.resolved_database.url
+    try:
+        is_file = dialect_of(url) == "sqlite"
+        if is_file and sa.make_url(url).database in {None, "", ":memory:"}:
+            yield f"{_DATABASE_URL}: must name a file, as sqlite:///data/zentry.db does."
+    except (ValueError, sa.exc.ArgumentError):
+        # Not repeated here: it may hold a password.
+        yield f"{_DATABASE_URL}: must be sqlite:///PATH or postgresql://ACCOUNT:PASSWORD@HOST:PORT/DATABASE."
+    try:
+        ipaddress.IPv4Network(settings.compute.network)
+    except ValueError as error:
+        yield f"ZENTRY_COMPUTE__NETWORK: must be an IPv4 network such as 10.64.0.0/12 ({error})."
+    for network in settings.security.trusted_proxies:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError as error:
+            yield f"ZENTRY_SECURITY__TRUSTED_PROXIES: must be networks such as 10.0.0.0/8 ({error})."
 
 
 def _unreadable(error: SettingsError) -> str:

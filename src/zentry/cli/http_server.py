@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Final
+from typing import ClassVar, Final
 
 import uvicorn
 from starlette.types import ASGIApp, Scope
@@ -23,6 +23,8 @@ from zentry.platform.starting import CannotStart
 
 MAX_HEAD_BYTES: Final = 65_536
 _BACKLOG: Final = 2048
+_LINGER_SECONDS: Final = 1.0
+_LINGER_BYTES: Final = 1_048_576
 _IN_USE: Final = frozenset({errno.EADDRINUSE})
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
 
@@ -95,50 +97,68 @@ class Server(uvicorn.Server):
         yield
 
 
+class _Connection(HttpToolsProtocol):
+    """Bounds the head of a request, and answers what it cannot parse in the one envelope."""
+
+    problems: ClassVar[Problems]
+    _head_bytes = 0
+    _is_in_head = False
+    _discarded_bytes = 0
+    _is_refused = False
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            self._discarded_bytes += len(data)
+            if self._discarded_bytes > _LINGER_BYTES:
+                self.transport.close()
+            return
+        super().data_received(data)
+        if self._is_in_head and not self._is_refused:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(_too_large())
+
+    def on_message_begin(self) -> None:
+        self._head_bytes = 0
+        self._is_in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > MAX_HEAD_BYTES:
+            self._head_bytes = size
+            raise _too_large()
+        self._is_in_head = False
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        del msg
+        too_large = self._head_bytes > MAX_HEAD_BYTES
+        self._refuse(_too_large() if too_large else MalformedRequest("The request is not well-formed HTTP."))
+
+    def _refuse(self, error: ZentryError) -> None:
+        request_id = secrets.token_hex(10)
+        scope: Scope = {"type": "http", "path": "", PATH: "", REQUEST_ID: request_id}
+        answer = self.problems.response(error, scope)
+        head = [f"HTTP/1.1 {answer.status_code} {HTTPStatus(answer.status_code).phrase}".encode()]
+        own = [(b"x-request-id", request_id.encode()), (b"connection", b"close")]
+        head += [
+            name + b": " + value for name, value in [*self.server_state.default_headers, *answer.raw_headers, *own]
+        ]
+        self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))
+        # Closing at once, with input unread, would reset the connection before the answer is seen.
+        self._is_refused = True
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+
+
 def _connection_class(problems: Problems) -> type[HttpToolsProtocol]:
-    class Connection(HttpToolsProtocol):
-        """Bounds the head of a request, and answers what it cannot parse in the one envelope."""
+    """Return the class for uvicorn, which makes its objects itself."""
 
-        _head_bytes = 0
-        _is_in_head = False
+    class Connection(_Connection):
+        pass
 
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if self._is_in_head and not self.transport.is_closing():
-                self._head_bytes += len(data)
-                if self._head_bytes > MAX_HEAD_BYTES:
-                    self._refuse(_too_large())
-
-        def on_message_begin(self) -> None:
-            self._head_bytes = 0
-            self._is_in_head = True
-            super().on_message_begin()
-
-        def on_headers_complete(self) -> None:
-            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-            if size > MAX_HEAD_BYTES:
-                self._head_bytes = size
-                raise _too_large()
-            self._is_in_head = False
-            super().on_headers_complete()
-
-        def send_400_response(self, msg: str) -> None:
-            del msg
-            too_large = self._head_bytes > MAX_HEAD_BYTES
-            self._refuse(_too_large() if too_large else MalformedRequest("The request is not well-formed HTTP."))
-
-        def _refuse(self, error: ZentryError) -> None:
-            request_id = secrets.token_hex(10)
-            scope: Scope = {"type": "http", "path": "", PATH: "", REQUEST_ID: request_id}
-            answer = problems.response(error, scope)
-            head = [f"HTTP/1.1 {answer.status_code} {HTTPStatus(answer.status_code).phrase}".encode()]
-            own = [(b"x-request-id", request_id.encode()), (b"connection", b"close")]
-            head += [
-                name + b": " + value for name, value in [*self.server_state.default_headers, *answer.raw_headers, *own]
-            ]
-            self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))
-            self.transport.close()
-
+    Connection.problems = problems
     return Connection
 
 

@@ -24,6 +24,7 @@ from zentry.monitoring.store import MetricsStore
 from zentry.platform.clock import Clock
 from zentry.platform.db import Database
 from zentry.platform.settings import Settings
+from zentry.platform.tasks import first_of
 
 _log = structlog.get_logger(__name__)
 
@@ -60,14 +61,14 @@ class Collector:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Tick until told to stop, for the first time soon after the start."""
-        await self._pause(stop, min(_FIRST_SECONDS, self._settings.monitoring.sample_seconds))
+        await first_of(stop.wait(), self._clock.sleep(min(_FIRST_SECONDS, self._settings.monitoring.sample_seconds)))
         while not stop.is_set():
             try:
                 await self.tick()
             except Exception:  # noqa: BLE001 - a process edge: the next tick is the retry
                 FAILURES.inc()
                 _log.exception("monitoring.tick_failed")
-            await self._pause(stop, self._settings.monitoring.sample_seconds)
+            await first_of(stop.wait(), self._clock.sleep(self._settings.monitoring.sample_seconds))
 
     async def tick(self) -> int:
         """Sample what runs, prune what is old, record health; return how many samples were kept."""
@@ -131,13 +132,3 @@ class Collector:
             health = await service.get_system_health(measured)
         async with self._database.work() as tx:
             await MonitoringRepository(tx).insert_health_records(health.components)
-
-    async def _pause(self, stop: asyncio.Event, seconds: float) -> None:
-        """Wait for `seconds` of the clock, or less when told to stop."""
-        waits = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(self._clock.sleep(seconds))}
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)

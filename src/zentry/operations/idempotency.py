@@ -22,7 +22,8 @@ from zentry.schema.operations import idempotency_keys
 
 KEPT_FOR: Final = timedelta(hours=24)
 _SWEEP_BATCH: Final = 1000
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+KEY_PATTERN: Final = "^[!-~]{1,255}$"
+_KEY: Final = re.compile(r"[!-~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)

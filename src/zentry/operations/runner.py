@@ -25,6 +25,7 @@ from zentry.platform.clock import Clock
 from zentry.platform.db import Database
 from zentry.platform.settings import OperationSettings
 from zentry.platform.signals import OPERATIONS_DUE, Signals
+from zentry.platform.tasks import first_of
 
 _log = structlog.get_logger(__name__)
 _MAX_BACKOFF_SECONDS: Final = 30.0
@@ -77,7 +78,7 @@ class OperationRunner:
                     for claim in claimed:
                         self._start(claim)
                     if not claimed or len(self._driving) >= self._settings.concurrency:
-                        await due.wait(await self._pause())
+                        await first_of(stop.wait(), due.wait(await self._pause()))
             if self._driving:
                 await asyncio.wait(self._driving.values(), timeout=self._settings.lease_seconds)
         finally:

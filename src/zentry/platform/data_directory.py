@@ -63,8 +63,8 @@ def hold_data_directory(path: Path, *, shared: bool) -> Iterator[None]:
 def _in_use(path: Path, holder: bytes) -> str:
     by = f"process {holder.decode()}" if holder.isdigit() else "another process"
     return (
-        f"The data directory {path.absolute()} is in use by {by}. Stop it, or choose another directory with --data-dir or "
-        "ZENTRY_DATA_DIR. Several processes need PostgreSQL: set ZENTRY_DATABASE__URL in all of them."
+        f"The data directory {path.absolute()} is in use by {by}. Stop it, or choose another directory with --data-dir "
+        "or ZENTRY_DATA_DIR. Several processes need PostgreSQL: set ZENTRY_DATABASE__URL in all of them."
     )
 
 

@@ -110,9 +110,11 @@ def protect(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
 def to_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     """Render one line of JSON; anything can be rendered."""
     try:
-        return msgspec.json.encode(event, enc_hook=str).decode()
+        line = msgspec.json.encode(event, enc_hook=str).decode()
     except (TypeError, ValueError, UnicodeError):  # Lone surrogates, integers beyond 64 bits, odd keys.
         return json.dumps({str(key): value for key, value in event.items()}, default=str)
+    # JSON leaves the line breaks of Unicode as they are, and readers of lines may not.
+    return line if line.isascii() else _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -87,9 +87,10 @@ class ProjectService:
         await self._projects.lock_account(caller.user_id)
         if not await self._projects.mark_deleted(project_id, user_id=caller.user_id):
             raise ProjectNotFound
-        # A machine whose creation has already seen the project finds no room here.
-        await self._quotas.close(project_id, "vms")
         terminated = await self._contents.terminate_all(self._tx, project_id=project_id, caller=caller)
+        # A machine whose creation has already seen the project waits for the account and then finds no room.
+        # Counters come after machines, as they do where a worker ends a machine.
+        await self._quotas.close(project_id, "vms")
         await self._quotas.give_back(caller.user_id, "projects")
         await self._record("project.deleted", project_id, caller=caller, terminated_vms=terminated)
         return terminated

@@ -122,6 +122,7 @@ resource_costs = sa.Table(
     sa.Column("project_id", sa.Uuid, nullable=False),
     sa.Column("charged_micros", sa.BigInteger, nullable=False),
     sa.Index("ix_resource_costs_project_id", "project_id"),
+    sa.Index("ix_resource_costs_user_id", "user_id"),
 )
 
 daily_spend = sa.Table(

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from zentry.billing.errors import InsufficientCredits
 from zentry.operations.errors import VMBusy
-from zentry.operations.idempotency import IdempotencyKey, IdempotencyStore, Replay, idempotency_key
+from zentry.operations.idempotency import KEY_PATTERN, IdempotencyKey, IdempotencyStore, Replay, idempotency_key
 from zentry.operations.queue import OperationQueue
 from zentry.operations.types import Operation
 from zentry.platform.caching import cached_json
@@ -20,7 +20,7 @@ from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
 from zentry.platform.errors import IdempotencyMismatch, NotFound
 from zentry.platform.ids import parse_id
-from zentry.platform.pagination import decode_cursor, encode_cursor
+from zentry.platform.pagination import CURSOR_PATTERN, decode_cursor, encode_cursor
 from zentry.platform.web import CallerDep, Edge, EdgeDep, JSONBytes, raises
 from zentry.platform.wire import APIResponse
 from zentry.projects.quotas import QuotaExceeded
@@ -51,8 +51,9 @@ IdempotencyHeader = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        max_length=255,
+        pattern=KEY_PATTERN,
         description="Makes a repeat safe: the same key has one effect, for 24 hours.",
+        examples=["b1946ac9-2492-4d23-8a4c-5c0e3f2a7d11"],
     ),
 ]
 
@@ -67,7 +68,9 @@ async def list_vms(
         str | None, Query(min_length=1, max_length=100, description="Only names that contain this.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=_MAX_PAGE, description="Machines per page.")] = _MAX_PAGE,
-    cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")] = None,
+    cursor: Annotated[
+        str | None, Query(pattern=CURSOR_PATTERN, description="`next_cursor` of the page before.")
+    ] = None,
 ) -> JSONBytes:
     """Your machines, live ones first and then the newest; terminated ones stay in the list."""
     after = None if cursor is None else decode_cursor(cursor)
@@ -132,7 +135,7 @@ async def create_vm(
     return JSONBytes(await _view(edge, vm_id, caller), status_code=202 if wait.respond_async else 201, headers=headers)
 
 
-@router.get("/pricing/info", summary="Show prices and sizes", response_model=PricingInfo, tags=["Virtual Machines"])
+@router.get("/pricing/info", summary="Show prices and sizes", response_model=PricingInfo)
 async def get_pricing_info(request: Request, edge: EdgeDep) -> Response:
     """Prices per hour, sizes, and how charges come about. Public."""
     async with edge.read() as tx:

@@ -10,6 +10,7 @@ import structlog
 
 from zentry.platform.clock import Clock
 from zentry.platform.db import Database, Transaction
+from zentry.platform.tasks import first_of
 
 _log = structlog.get_logger(__name__)
 _INTERVAL_SECONDS: Final = 60.0
@@ -36,7 +37,7 @@ class Sweeper:
     async def run(self, stop: asyncio.Event) -> None:
         """Sweep until told to stop."""
         while not stop.is_set():
-            await self._clock.sleep(_INTERVAL_SECONDS)
+            await first_of(stop.wait(), self._clock.sleep(_INTERVAL_SECONDS))
             try:
                 await self.tick()
             except Exception:  # noqa: BLE001 - a process edge: the next tick is the retry

@@ -11,7 +11,7 @@ class Loop(Protocol):
     """Something that goes on until it is told to stop."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Go on until `stop` is set."""
+        """Go on until `stop` is set; end soon after."""
         ...
 
 
@@ -25,22 +25,4 @@ class Worker:
         """Run every loop; one that crashes ends them all, so that a supervisor sees it."""
         async with asyncio.TaskGroup() as group:
             for loop in self._loops:
-                group.create_task(_until(loop, stop), name=type(loop).__name__)
-
-
-async def _until(loop: Loop, stop: asyncio.Event) -> None:
-    """Run a loop; when told to stop, give it no longer than its present sleep."""
-    running = asyncio.ensure_future(loop.run(stop))
-    stopping = asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not running.done():
-            await asyncio.wait({running}, timeout=_GRACE_SECONDS)
-            running.cancel()
-        await asyncio.gather(running, return_exceptions=stop.is_set())
-    finally:
-        running.cancel()
-        stopping.cancel()
-
-
-_GRACE_SECONDS = 2.0
+                group.create_task(loop.run(stop), name=type(loop).__name__)

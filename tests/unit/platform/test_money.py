@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -28,10 +29,7 @@ seconds = st.integers(min_value=0, max_value=10**9)
 def test_pieces_of_an_interval_add_up_to_the_charge_of_the_whole(rate: int, cuts: list[int]) -> None:
     cuts = sorted(cuts)
 
-    pieces = [
-        charge(rate_micros_per_hour=rate, from_second=start, to_second=end)
-        for start, end in zip(cuts, cuts[1:], strict=False)
-    ]
+    pieces = [charge(rate_micros_per_hour=rate, from_second=start, to_second=end) for start, end in pairwise(cuts)]
 
     assert sum(pieces) == charge(rate_micros_per_hour=rate, from_second=cuts[0], to_second=cuts[-1])
 

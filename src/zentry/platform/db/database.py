@@ -147,10 +147,10 @@ class Database:
             cast("Any", connection).isolation_level = None  # We say BEGIN ourselves.
             cursor = connection.cursor()
             for pragma in (
+                "busy_timeout=10000",
                 "journal_mode=WAL",
                 "synchronous=FULL",
                 "foreign_keys=ON",
-                "busy_timeout=10000",
                 "temp_store=MEMORY",
                 f"cache_size=-{settings.sqlite_cache_kib}",
             ):

@@ -1,0 +1,152 @@
+"""No request and no loop reads a growing table from end to end.
+
+A whole journey runs through the API and the workers while every statement is noted; then the
+database is asked how it would run each of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.support.platform import PlatformUnderTest
+from zentry.platform.db import Database
+
+SMALL = {"images", "instance_types", "price_lists", "prices"}
+"""The catalogue stays small, and whoever reads it wants all of it."""
+
+CURRENT = {"ix_vms_running", "ix_operations_due", "ix_operations_lease", "uq_operations_active_vm"}
+"""Partial indexes that hold only what a loop is there to look at."""
+
+FIGURES = {"sqlite_autoindex_users_2", "ix_vms_user_status"}
+"""The platform's own figures count every account and every machine, along the narrowest index."""
+
+
+@contextmanager
+def noting(database: Database) -> Iterator[dict[str, Any]]:
+    """Collect the statements that the database is sent, each with the values of one run."""
+    noted: dict[str, Any] = {}
+
+    def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+        if re.match(r"\s*(SELECT|UPDATE|DELETE|WITH)\b", statement):
+            noted.setdefault(statement, parameters)
+
+    engines = {database._writer.sync_engine, database._reader.sync_engine}
+    for engine in engines:
+        sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield noted
+    finally:
+        for engine in engines:
+            sa.event.remove(engine, "before_cursor_execute", note)
+
+
+async def journey(platform: PlatformUnderTest) -> None:
+    ada = await platform.signup()
+    project_id = await platform.given_project(ada)
+    vm = await platform.given_vm(ada, project_id=project_id)
+    await platform.given_vm(ada, project_id=project_id, status="stopped")
+    await platform.advance(hours=2)
+    await platform.inner.collector.tick()
+    vm_id = vm["id"]
+    reads = (
+        "/auth/me",
+        "/projects",
+        f"/projects/{project_id}",
+        f"/projects/{project_id}/statistics",
+        "/vms",
+        "/vms?limit=1",
+        f"/vms?status=running&project_id={project_id}",
+        f"/vms/{vm_id}",
+        "/vms/status/summary",
+        "/billing/credits",
+        "/billing/history",
+        "/billing/history?action_type=vm_usage",
+        f"/billing/history?vm_id={vm_id}",
+        "/billing/usage-summary",
+        "/billing/cost-analysis",
+        f"/monitoring/vms/{vm_id}/metrics",
+        f"/monitoring/vms/{vm_id}/metrics/history",
+        "/monitoring/dashboard",
+    )
+    for path in reads:
+        answer = await platform.client.get(path, headers=ada.headers)
+        assert answer.status_code == 200, (path, answer.text)
+    cursor = (await platform.client.get("/vms?limit=1", headers=ada.headers)).json()["next_cursor"]
+    await platform.client.get("/vms", params={"limit": 1, "cursor": cursor}, headers=ada.headers)
+    await platform.client.post("/billing/credits/add", json={"amount": 1}, headers=ada.headers)
+    await platform.client.post(f"/vms/{vm_id}/restart", headers=ada.headers)
+    await platform.settle()
+    await platform.client.put(f"/projects/{project_id}", json={"name": "Lab"}, headers=ada.headers)
+    await platform.client.post("/auth/refresh", json={"refresh_token": ada.tokens["refresh_token"]})
+    await platform.client.delete(f"/projects/{project_id}", headers=ada.headers)
+    await platform.settle()
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_sqlite_searches_every_growing_table_by_an_index(platform: PlatformUnderTest) -> None:
+    with noting(platform.database) as noted:
+        await journey(platform)
+
+    scans = []
+    async with platform.database.writer.connect() as connection:
+        for statement, parameters in noted.items():
+            plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            details = [row["detail"] for row in plan.mappings()]
+            scans += [(detail, statement) for detail in details if _reads_all(detail, statement)]
+    assert len(noted) > 40
+    assert not scans, "\n\n".join(f"{what}: {statement}" for what, statement in scans)
+
+
+def _reads_all(detail: str, statement: str) -> bool:
+    scan = re.fullmatch(r"SCAN (\w+)(?: USING (COVERING )?INDEX (\w+))?", detail)
+    if scan is None or _table(scan[1], statement) in SMALL or scan[3] in CURRENT:
+        return False
+    if scan[2] and scan[3] in FIGURES:
+        return "user_id" in statement
+    # In the order of an index, a limit stops the reading.
+    return not (scan[3] and re.search(r"ORDER BY .*\sLIMIT", statement, re.DOTALL))
+
+
+def _table(alias: str, statement: str) -> str:
+    named = re.search(rf"(\w+) AS {alias}\b", statement)
+    return named[1] if named else alias
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"])
+async def test_postgresql_has_an_index_for_every_growing_table(platform: PlatformUnderTest) -> None:
+    with noting(platform.database) as noted:
+        await journey(platform)
+
+    scans = []
+    async with platform.database.writer.connect() as connection:
+        # Small tables are cheapest to read as a whole; with that forbidden, a scan means there is no other way.
+        await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        for statement, parameters in noted.items():
+            plan = await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
+            found = plan.scalar_one()
+            nodes = list(_nodes(json.loads(found) if isinstance(found, str) else found))
+            scans += [
+                (node["Relation Name"], statement)
+                for node in nodes
+                if node["Node Type"] == "Seq Scan" and node["Relation Name"] not in SMALL
+            ]
+    assert len(noted) > 40
+    assert not scans, "\n\n".join(f"{what}: {statement}" for what, statement in scans)
+
+
+def _nodes(plan: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(plan, list):
+        for part in plan:
+            yield from _nodes(part)
+    elif isinstance(plan, dict):
+        if "Node Type" in plan:
+            yield plan
+        for part in plan.values():
+            yield from _nodes(part)
