@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random, SystemRandom
@@ -151,6 +151,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             prometheus_router,
         ),
         database_service=database_service,
+        choices=partial(_choices, edge),
         cleanup=Retention(database=database, store=store),
         middleware=(
             partial(HTTPMetricsMiddleware, requests=requests),
@@ -206,6 +207,15 @@ def _factories(settings: Settings, store: SQLMetricsStore, clock: Clock) -> Fact
         MonitoringService: lambda tx: MonitoringService(tx, store=store, settings=settings, clock=clock),
         ActivityService: ActivityService,
     }
+
+
+async def _choices(edge: Edge) -> Mapping[str, Sequence[str]]:
+    async with edge.read() as tx:
+        catalogue = edge.service(Catalogue, tx)
+        return {
+            "images": [image.name for image in await catalogue.list_images()],
+            "instance-types": [size.name for size in await catalogue.list_instance_types()],
+        }
 
 
 def signup_hooks(settings: Settings) -> Sequence[OnSignup]:

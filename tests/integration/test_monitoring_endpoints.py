@@ -196,7 +196,7 @@ async def test_a_terminated_vm_has_no_metrics_under_vms(platform: PlatformUnderT
 
     answer = await platform.client.get(path.format(id=vm["id"]), headers=account.headers)
 
-    assert (answer.status_code, answer.json()["error_code"]) == (400, "VM_TERMINATED")
+    assert (answer.status_code, answer.json()["error_code"]) == (409, "VM_TERMINATED")
 
 
 async def test_the_status_compares_the_wish_with_what_the_host_sees(platform: PlatformUnderTest) -> None:

@@ -76,8 +76,8 @@ async def test_projects_are_listed_newest_first(platform: PlatformUnderTest) -> 
         {"name": None},
         {"name": "lab", "description": "x" * 501},
         {"name": "lab", "description": "a\x00b"},
-        {"name": "lab", "user_id": str(uuid4())},
-        {"name": "lab", "id": str(uuid4())},
+        {"name": "lab", "user_id": "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"},
+        {"name": "lab", "id": "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"},
         [],
     ],
 )
@@ -187,10 +187,10 @@ async def test_foreign_unknown_and_misspelt_ids_are_answered_alike(platform: Pla
     [
         ("GET", "/projects"),
         ("POST", "/projects"),
-        ("GET", f"/projects/{uuid4()}"),
-        ("PUT", f"/projects/{uuid4()}"),
-        ("DELETE", f"/projects/{uuid4()}"),
-        ("GET", f"/projects/{uuid4()}/statistics"),
+        ("GET", "/projects/0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"),
+        ("PUT", "/projects/0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"),
+        ("DELETE", "/projects/0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"),
+        ("GET", "/projects/0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b/statistics"),
     ],
 )
 async def test_without_a_token_nothing_is_told(platform: PlatformUnderTest, method: str, path: str) -> None:

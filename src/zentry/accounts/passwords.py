@@ -14,6 +14,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import re
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +28,7 @@ from zentry.accounts.errors import HashingBusy, WeakPassword
 from zentry.platform.settings import SecuritySettings
 
 MAX_PASSWORD_LENGTH: Final = 256
+ONE_CHARACTER_PATTERN: Final = r"^([\s\S])\1*$"
 
 Result = TypeVar("Result")
 
@@ -51,6 +53,8 @@ class PasswordPolicy:
             raise WeakPassword(f"A password has at least {self._min_length} characters.")
         if len(password) > MAX_PASSWORD_LENGTH:
             raise WeakPassword(f"A password has at most {MAX_PASSWORD_LENGTH} characters.")
+        if re.fullmatch(ONE_CHARACTER_PATTERN, password):
+            raise WeakPassword("A password is more than one character repeated. Choose another.")
         folded = normal.casefold()
         if folded in self._common:
             raise WeakPassword("This password is among the most common ones. Choose another.")

@@ -22,7 +22,7 @@ from zentry.accounts.errors import (
 from zentry.accounts.schemas import Token, TokenRefresh, UserLogin, UserResponse, UserSignup, UserUpdate
 from zentry.accounts.service import AuthService
 from zentry.accounts.types import Client
-from zentry.platform.errors import InvalidInput, Unavailable
+from zentry.platform.errors import InvalidInput, NotAuthenticated, Unavailable
 from zentry.platform.web import CallerDep, raises
 from zentry.platform.wire import APIResponse
 
@@ -108,7 +108,7 @@ async def refresh(
     """
     sent = refresh_token if body is None else body.refresh_token
     if sent is None:
-        raise InvalidInput.at("refresh_token", "Send the refresh token in the body.", type_="missing")
+        raise NotAuthenticated('Send the refresh token in the body: {"refresh_token": "…"}.')
     return _answer(response, Token.of(await auth.refresh_token(sent.get_secret_value())))
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, SecretStr
 
 from zentry.accounts.identity import MAX_EMAIL_LENGTH, MAX_NAME_LENGTH, MIN_NAME_LENGTH, NAME_PATTERN
-from zentry.accounts.passwords import MAX_PASSWORD_LENGTH
+from zentry.accounts.passwords import MAX_PASSWORD_LENGTH, ONE_CHARACTER_PATTERN
 from zentry.accounts.types import IssuedTokens, UserProfile
 from zentry.platform import money
 from zentry.platform.caller import Role
@@ -51,6 +51,7 @@ class UserSignup(WriteModel):
         description="Any characters. The most common passwords, the e-mail and the name are refused; "
         "the operator may demand more than eight characters.",
         examples=[_PASSWORD],
+        json_schema_extra={"not": {"pattern": ONE_CHARACTER_PATTERN}},
     )
 
 

@@ -26,7 +26,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Lifespan
 
 import zentry
-from zentry.api.docs import add_documentation
+from zentry.api.docs import Choices, add_documentation, no_choices
 from zentry.api.errors import Problems
 from zentry.api.middleware.boundary import ErrorBoundary
 from zentry.api.middleware.compression import Compression
@@ -54,7 +54,7 @@ Sign up, make a project, create a machine; it is metered by the second and stops
 * **Errors.** Every error is one object, `ErrorResponse`, as `application/problem+json` (RFC 9457). Program against
   `error_code`, show `detail`, and name `request_id` when you ask for help.
 * **Paths.** Both spellings work, with and without a trailing slash, and every path also under `/v1`.
-* **Retries.** Every write accepts an `Idempotency-Key`; `Retry-After` says when to come back after 429 and 503.
+* **Retries.** Calls that change machines accept an `Idempotency-Key`; `Retry-After` says when to come back after 429 and 503.
 """
 TAGS: Final = (
     ("System", "What this server is, and whether it is up."),
@@ -89,6 +89,7 @@ def create_app(
     clock: Clock,
     database_service: DatabaseUpkeep,
     cleanup: Cleanup | None = None,
+    choices: Choices = no_choices,
 ) -> FastAPI:
     """Return the application of these routers; `middleware` stands before the routes, outermost first."""
     problems = Problems(clock)
@@ -136,7 +137,7 @@ def create_app(
         # Not `include_router`: it would match every path twice, once to find the router and once inside it.
         app.router.routes.extend(router.routes)
     if settings.server.docs:
-        add_documentation(app)
+        add_documentation(app, choices)
     return app
 
 

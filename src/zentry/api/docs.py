@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import html
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, Response
 
 import zentry
+from zentry.api.openapi import with_choices
 from zentry.platform.caching import cached_json
 from zentry.platform.errors import NotFound
 
@@ -29,6 +30,7 @@ _POLICY: Final = (
 _DOCUMENT_SECONDS: Final = 300
 # The address holds the version, so what lies behind it never changes.
 _ASSET_HEADERS: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
+Choices = Callable[[], Awaitable[Mapping[str, Sequence[str]]]]
 _MEDIA_TYPES: Final = {".js": "text/javascript", ".css": "text/css"}
 
 
@@ -51,15 +53,23 @@ def _assets() -> Mapping[str, Path]:
     return {file.name: file for file in files}
 
 
-def add_documentation(app: FastAPI) -> None:
-    """Serve the OpenAPI document and the two pages that show it."""
+async def no_choices() -> Mapping[str, Sequence[str]]:
+    """Return an empty catalogue."""
+    return {}
+
+
+def add_documentation(app: FastAPI, choices: Choices) -> None:
+    """Serve the OpenAPI document, with what the catalogue holds now, and the two pages that show it."""
     assets = _assets()
-    document: list[bytes] = []
+    rendered: dict[bytes, bytes] = {}
 
     async def openapi_json(request: Request) -> Response:
-        if not document:
-            document.append(msgspec.json.encode(app.openapi()))
-        return cached_json(request, document[0], max_age_seconds=_DOCUMENT_SECONDS)
+        chosen = await choices()
+        key = msgspec.json.encode(chosen)
+        if key not in rendered:
+            rendered.clear()
+            rendered[key] = msgspec.json.encode(with_choices(app.openapi(), chosen))
+        return cached_json(request, rendered[key], max_age_seconds=_DOCUMENT_SECONDS)
 
     async def swagger_ui(request: Request) -> Response:
         return _page(request, app.title, styles=("swagger-ui.css",), scripts=("swagger-ui-bundle.js", "swagger-ui.js"))

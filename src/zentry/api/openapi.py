@@ -16,7 +16,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from zentry.api.errors import MEDIA_TYPE, problem_type
-from zentry.platform.wire import ErrorResponse
+from zentry.platform.wire import CATALOGUE, ErrorResponse
 
 _REF: Final = "#/components/schemas/{model}"
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
@@ -34,12 +34,19 @@ class Link:
 
 
 _VM: Final = {"vm_id": "$response.body#/id"}
+_SAME_VM: Final = {"vm_id": "$response.body#/data/vm_id"}
 _PROJECT: Final = {"project_id": "$response.body#/id"}
+_REFRESH: Final = Link("refresh", body={"refresh_token": "$response.body#/refresh_token"})
 LINKS: Final[Mapping[str, Sequence[Link]]] = {
+    "signup": (_REFRESH,),
+    "login": (_REFRESH,),
+    "refresh": (_REFRESH,),
     "create_project": (
         Link("get_project", _PROJECT),
+        Link("get_project_statistics", _PROJECT),
         Link("update_project", _PROJECT),
         Link("delete_project", _PROJECT),
+        Link("list_vms", _PROJECT),
         Link("create_vm", body=_PROJECT),
     ),
     "create_vm": (
@@ -50,7 +57,15 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
         Link("delete_vm", _VM),
         Link("get_vm_metrics", _VM),
         Link("get_vm_metrics_history", _VM),
+        Link("check_vm_status", _VM),
+        Link("get_vm_network_metrics", _VM),
+        Link("get_vm_network_history", _VM),
+        Link("get_billing_history", _VM),
+        Link("get_project", {"project_id": "$response.body#/project_id"}),
     ),
+    "start_vm": (Link("get_vm", _SAME_VM), Link("stop_vm", _SAME_VM), Link("restart_vm", _SAME_VM)),
+    "stop_vm": (Link("get_vm", _SAME_VM), Link("start_vm", _SAME_VM), Link("restart_vm", _SAME_VM)),
+    "restart_vm": (Link("get_vm", _SAME_VM), Link("stop_vm", _SAME_VM)),
 }
 
 
@@ -128,6 +143,22 @@ def build_document(app: FastAPI, *, links: Mapping[str, Sequence[Link]] = LINKS)
         operation["responses"] = _responses(path, method, operation)
     _add_links(operations, links)
     return document
+
+
+def with_choices(document: Mapping[str, Any], choices: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return the document with what the catalogue holds, wherever a field or parameter is one of it."""
+
+    def completed(part: Any) -> Any:
+        if isinstance(part, list):
+            return [completed(one) for one in part]
+        if not isinstance(part, dict):
+            return part
+        copied = {name: completed(value) for name, value in part.items()}
+        if part.get(CATALOGUE) in choices:
+            copied["enum"] = list(choices[part[CATALOGUE]])
+        return copied
+
+    return {name: completed(value) for name, value in document.items()}
 
 
 def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -30,6 +30,7 @@ from zentry.platform.instants import QueryInstant, first_instant, last_instant
 from zentry.platform.money import InvalidAmount, format_credits, from_credits, to_credits
 from zentry.platform.pagination import CURSOR_PATTERN, decode_cursor, encode_cursor
 from zentry.platform.web import CallerDep, EdgeDep, raises
+from zentry.platform.wire import one_of_catalogue
 
 router = APIRouter(prefix="/billing", tags=["Billing"])
 
@@ -191,8 +192,19 @@ async def get_cost_analysis(caller: CallerDep, edge: EdgeDep, period_days: Perio
 async def get_cost(
     caller: CallerDep,
     edge: EdgeDep,
-    instance_type: Annotated[str, Query(min_length=1, max_length=50, description="The instance type.")],
-    hours: Annotated[float, Query(ge=0, le=87_600, allow_inf_nan=False, description="How long it runs.")],
+    instance_type: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=50,
+            description="A type of `GET /instance-types`.",
+            examples=["small"],
+            json_schema_extra=one_of_catalogue("instance-types"),
+        ),
+    ],
+    hours: Annotated[
+        float, Query(ge=0, le=87_600, allow_inf_nan=False, description="How long it runs.", examples=[24])
+    ],
 ) -> CostEstimate:
     """What a machine of this type costs for so many hours at today's prices, without the fee for creating it."""
     del caller

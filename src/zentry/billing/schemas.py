@@ -61,7 +61,11 @@ class AddCredits(WriteModel):
     """How many credits to add."""
 
     amount: float = Field(
-        gt=0, le=1_000_000, description="Credits to add, with at most six decimal places.", examples=[25]
+        gt=0,
+        le=1_000_000,
+        description="Credits to add, with at most six decimal places.",
+        examples=[25],
+        json_schema_extra={"multipleOf": 0.000001},
     )
     description: str = Field("", max_length=200, description="Shown in the history.")
 

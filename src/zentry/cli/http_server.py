@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from zentry.api.errors import PATH, REQUEST_ID, Problems
 from zentry.platform.clock import Clock
-from zentry.platform.errors import ZentryError
+from zentry.platform.errors import InvalidInput, ZentryError
 from zentry.platform.settings import ServerSettings
 from zentry.platform.starting import CannotStart
 
@@ -33,10 +33,8 @@ class CannotListen(CannotStart):
     """The address cannot be had."""
 
 
-class MalformedRequest(ZentryError):
+class MalformedRequest(InvalidInput):
     """What came is not HTTP."""
-
-    status, code, title = 400, "VALIDATION_ERROR", "Invalid input"
 
 
 class RequestHeadTooLarge(ZentryError):

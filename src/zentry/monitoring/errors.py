@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from zentry.platform.errors import RuleBroken
+from zentry.platform.errors import Conflict
 
 
-class VMTerminated(RuleBroken):
+class VMTerminated(Conflict):
     """A terminated machine has no metrics on this path."""
 
     code = "VM_TERMINATED"

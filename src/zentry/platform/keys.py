@@ -56,8 +56,8 @@ def _read(path: Path) -> str:
         if mode & _OTHERS:
             raise SigningKeyUnusable(
                 f"The signing key {path} can be read by other accounts (mode {stat.S_IMODE(mode):04o}). Whoever "
-                f"reads it can sign in as anyone: remove it so that a new one is made (everyone signs in again), or, if "
-                f"nobody else was on this machine, run: chmod 600 {path}"
+                f"reads it can sign in as anyone: remove it so that a new one is made (everyone signs in again), or, "
+                f"if nobody else was on this machine, run: chmod 600 {path}"
             )
         key = file.read(4096).decode(errors="replace").strip()
     if len(key) < MIN_KEY_LENGTH:

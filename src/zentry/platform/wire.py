@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -18,6 +19,20 @@ class ReadModel(BaseModel):
     """An answer: numbers are JSON numbers, times end in Z."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+def none_of(words: Iterable[str]) -> dict[str, JsonValue]:
+    """Return, for a field's JSON schema, that it is none of these words in any case and with any spaces around."""
+    spelled = ("".join(f"[{letter.upper()}{letter.lower()}]" for letter in word) for word in sorted(words))
+    return {"not": {"pattern": f"^ *({'|'.join(spelled)}) *$"}}
+
+
+CATALOGUE: Final = "x-catalogue"
+
+
+def one_of_catalogue(kind: str) -> dict[str, JsonValue]:
+    """Return, for a field's JSON schema, that a running server completes it with what its catalogue holds."""
+    return {CATALOGUE: kind}
 
 
 class ValidationErrorItem(ReadModel):

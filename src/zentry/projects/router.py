@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, status
+from typing import Annotated
+
+from fastapi import APIRouter, Path, status
 
 from zentry.platform.errors import InvalidInput
 from zentry.platform.ids import parse_id
@@ -14,6 +16,8 @@ from zentry.projects.schemas import ProjectCreate, ProjectResponse, ProjectStati
 from zentry.projects.service import ProjectService
 
 router = APIRouter(prefix="/projects", tags=["Projects"])
+
+ProjectId = Annotated[str, Path(description="Id of a project.", examples=["0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"])]
 
 
 @router.get("", summary="List projects", response_description="Your projects, newest first.")
@@ -50,7 +54,7 @@ async def create_project(body: ProjectCreate, caller: CallerDep, edge: EdgeDep) 
     response_description="Counts and costs of the project.",
     responses=raises(ProjectNotFound),
 )
-async def get_project_statistics(project_id: str, caller: CallerDep, edge: EdgeDep) -> ProjectStatisticsResponse:
+async def get_project_statistics(project_id: ProjectId, caller: CallerDep, edge: EdgeDep) -> ProjectStatisticsResponse:
     """How many VMs of the project are in each status, what runs per hour, and what all of it has cost."""
     async with edge.read() as tx:
         statistics = await edge.service(ProjectService, tx).get_statistics(parse_id(project_id), caller=caller)
@@ -63,7 +67,9 @@ async def get_project_statistics(project_id: str, caller: CallerDep, edge: EdgeD
     response_description="The project as it is now.",
     responses=raises(InvalidInput, ProjectNotFound, ProjectNameTaken),
 )
-async def update_project(project_id: str, body: ProjectUpdate, caller: CallerDep, edge: EdgeDep) -> ProjectResponse:
+async def update_project(
+    project_id: ProjectId, body: ProjectUpdate, caller: CallerDep, edge: EdgeDep
+) -> ProjectResponse:
     """Give a project another name, another description, or both."""
     async with edge.work() as tx:
         project = await edge.service(ProjectService, tx).update_project(
@@ -78,7 +84,7 @@ async def update_project(project_id: str, body: ProjectUpdate, caller: CallerDep
     response_description="The project is gone and its VMs are on their way out.",
     responses=raises(ProjectNotFound),
 )
-async def delete_project(project_id: str, caller: CallerDep, edge: EdgeDep) -> APIResponse:
+async def delete_project(project_id: ProjectId, caller: CallerDep, edge: EdgeDep) -> APIResponse:
     """Delete a project and terminate all of its VMs.
 
     Billing of the VMs ends here. They stay readable by their ids, as their bills do.

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from zentry.platform import money
-from zentry.platform.wire import ReadModel, WriteModel
+from zentry.platform.wire import ReadModel, WriteModel, none_of
 from zentry.projects.types import Project, ProjectStatistics
 from zentry.schema.vms import VMStatus
 
@@ -34,6 +34,7 @@ ProjectName = Annotated[
         description="Letters, digits, spaces, `-` and `_`; unique among your projects in any case of its letters. "
         "A few names, such as `admin` and `api`, are reserved.",
         examples=["web-shop"],
+        json_schema_extra=none_of(RESERVED_NAMES),
     ),
 ]
 # PostgreSQL has no NUL in texts.

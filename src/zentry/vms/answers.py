@@ -99,7 +99,13 @@ class WaitingFactory:
 async def _waiting(
     request: Request,
     prefer: Annotated[
-        str | None, Header(max_length=200, description="`wait=SECONDS` (at most 30) or `respond-async` (RFC 7240).")
+        str | None,
+        Header(
+            alias="Prefer",
+            max_length=200,
+            description="`wait=SECONDS` (at most 30) or `respond-async` (RFC 7240).",
+            examples=["wait=5"],
+        ),
     ] = None,
 ) -> Waiting:
     factory = cast("WaitingFactory", request.app.state.waiting)

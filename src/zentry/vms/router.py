@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from zentry.billing.errors import InsufficientCredits
@@ -47,6 +47,7 @@ catalogue_router = APIRouter(tags=["Virtual Machines"])
 
 _MAX_PAGE: Final = 500
 _CATALOGUE_SECONDS: Final = 60
+VMId = Annotated[str, Path(description="Id of a VM.", examples=["01936b5e-7d5b-7cc0-a6f1-1f2f4b7a9a10"])]
 IdempotencyHeader = Annotated[
     str | None,
     Header(
@@ -157,7 +158,7 @@ async def get_status_summary(caller: CallerDep, edge: EdgeDep) -> StatusSummary:
 
 
 @router.get("/{vm_id}", summary="Show a VM", response_model=VMResponse, responses=raises(VMNotFound))
-async def get_vm(vm_id: str, caller: CallerDep, edge: EdgeDep) -> JSONBytes:
+async def get_vm(vm_id: VMId, caller: CallerDep, edge: EdgeDep) -> JSONBytes:
     """One machine as it is now."""
     return JSONBytes(await _view(edge, parse_id(vm_id), caller))
 
@@ -177,7 +178,7 @@ _ACCEPTED: Final[dict[int | str, dict[str, Any]]] = {
     },
 )
 async def start_vm(
-    vm_id: str,
+    vm_id: VMId,
     request: Request,
     response: Response,
     caller: CallerDep,
@@ -200,7 +201,7 @@ async def start_vm(
 
 @router.post("/{vm_id}/stop", summary="Stop a VM", responses={**_ACCEPTED, **_POWER_ERRORS})
 async def stop_vm(
-    vm_id: str,
+    vm_id: VMId,
     request: Request,
     response: Response,
     caller: CallerDep,
@@ -225,7 +226,7 @@ async def stop_vm(
     "/{vm_id}/restart", summary="Restart a VM", responses={**_ACCEPTED, **_POWER_ERRORS, **raises(InsufficientCredits)}
 )
 async def restart_vm(
-    vm_id: str,
+    vm_id: VMId,
     request: Request,
     response: Response,
     caller: CallerDep,
@@ -248,7 +249,7 @@ async def restart_vm(
 
 @router.delete("/{vm_id}", summary="Delete a VM", responses={**_ACCEPTED, **raises(VMNotFound, IdempotencyMismatch)})
 async def delete_vm(
-    vm_id: str,
+    vm_id: VMId,
     request: Request,
     response: Response,
     caller: CallerDep,

@@ -7,14 +7,15 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from zentry.platform.wire import ReadModel, WriteModel
+from zentry.platform.wire import ReadModel, WriteModel, none_of, one_of_catalogue
 from zentry.projects.schemas import ProjectResponse
 from zentry.schema.vms import StopReason, VMStatus
 
 RESERVED_NAMES: Final = frozenset({"admin", "root", "system", "api", "www", "mail", "ftp"})
 
 
-def _not_reserved(name: str) -> str:
+def _trimmed(name: str) -> str:
+    name = name.strip(" ")
     if name.casefold() in RESERVED_NAMES:
         raise ValueError(f"The name {name!r} is reserved; choose another.")
     return name
@@ -22,8 +23,9 @@ def _not_reserved(name: str) -> str:
 
 VMName = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[a-zA-Z0-9_-]+$"),
-    AfterValidator(_not_reserved),
+    StringConstraints(min_length=1, max_length=100, pattern=r"^ *[a-zA-Z0-9_-]+ *$"),
+    AfterValidator(_trimmed),
+    Field(json_schema_extra=none_of(RESERVED_NAMES)),
 ]
 
 
@@ -31,16 +33,29 @@ class VMCreate(WriteModel):
     """The machine that is wanted."""
 
     name: VMName = Field(
-        description="Also its host name; unique among the project's live machines.", examples=["web-1"]
+        description="Also its host name: letters, digits, `-` and `_`; unique among the project's live machines. "
+        "A few names, such as `admin` and `api`, are reserved.",
+        examples=["web-1"],
     )
     instance_type: str = Field(
-        min_length=1, max_length=50, description="A type of `GET /vms/pricing/info`.", examples=["small"]
+        min_length=1,
+        max_length=50,
+        description="A type of `GET /instance-types`.",
+        examples=["small"],
+        json_schema_extra=one_of_catalogue("instance-types"),
     )
     image: str = Field(
-        min_length=1, max_length=100, description="An image of `GET /images`.", examples=["ubuntu-22.04"]
+        min_length=1,
+        max_length=100,
+        description="An image of `GET /images`.",
+        examples=["ubuntu-22.04"],
+        json_schema_extra=one_of_catalogue("images"),
     )
     project_id: str = Field(
-        min_length=1, max_length=64, description="The project that it belongs to and that is billed."
+        min_length=1,
+        max_length=64,
+        description="The project that it belongs to and that is billed.",
+        examples=["0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"],
     )
 
 
