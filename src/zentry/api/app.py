@@ -54,7 +54,8 @@ Sign up, make a project, create a machine; it is metered by the second and stops
 * **Errors.** Every error is one object, `ErrorResponse`, as `application/problem+json` (RFC 9457). Program against
   `error_code`, show `detail`, and name `request_id` when you ask for help.
 * **Paths.** Both spellings work, with and without a trailing slash, and every path also under `/v1`.
-* **Retries.** Calls that change machines accept an `Idempotency-Key`; `Retry-After` says when to come back after 429 and 503.
+* **Retries.** Calls that change machines accept an `Idempotency-Key`; `Retry-After` says when to come back after
+  429 and 503.
 """
 TAGS: Final = (
     ("System", "What this server is, and whether it is up."),
