@@ -166,3 +166,13 @@ async def test_the_pool_shows_in_the_metrics(database: Database, service: Databa
 
     assert in_use == 1
     assert REGISTRY.get_sample_value("zentry_database_pool_connections", {"state": "in_use"}) == 0
+
+
+@pytest.mark.parametrize("name", ["sslmode", "ssl"])
+async def test_both_names_of_the_tls_mode_are_understood(postgres_url: str, name: str) -> None:
+    database = connect(f"{postgres_url}?{name}=prefer")
+    try:
+        async with database.read() as tx:
+            assert (await tx.execute(sa.text("SELECT 1"))).scalar_one() == 1
+    finally:
+        await database.close()

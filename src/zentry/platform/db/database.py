@@ -41,7 +41,7 @@ class Database:
 
     def __init__(self, settings: DatabaseSettings, *, clock: Clock, random: Random, signals: Signals) -> None:
         self.dialect = dialect_of(settings.url)
-        self.url = sa.make_url(settings.url).set(drivername=_DRIVERS[self.dialect])
+        self.url = _driver_url(settings.url, self.dialect)
         self._clock = clock
         self._random = random
         self._signals = signals
@@ -164,6 +164,16 @@ class Database:
         sa.event.listen(engine.sync_engine, "begin", start)
         observe_queries(engine.sync_engine, slow_seconds=settings.slow_query_seconds)
         return engine
+
+
+def _driver_url(text: str, dialect: Dialect) -> sa.URL:
+    """Return the URL for our driver, which calls `ssl` what everybody else calls `sslmode`."""
+    url = sa.make_url(text).set(drivername=_DRIVERS[dialect])
+    if dialect == "postgresql" and "sslmode" in url.query:
+        query = dict(url.query)
+        query["ssl"] = query.pop("sslmode")
+        url = url.set(query=query)
+    return url
 
 
 _NOW: Final = sa.text("SELECT clock_timestamp()")
