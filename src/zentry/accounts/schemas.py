@@ -83,6 +83,10 @@ class UserUpdate(WriteModel):
 class TokenRefresh(WriteModel):
     """A refresh token to exchange."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"refresh_token": "zr_Hk1wYH0Y3p4m2v5tqkqQ9wqkqX7d1o5r9m1k7e0c2aI"}]}
+    )
+
     refresh_token: SecretStr = Field(
         min_length=1,
         max_length=200,

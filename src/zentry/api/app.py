@@ -64,7 +64,6 @@ TAGS: Final = (
     ("Virtual Machines", "The life of machines: create, start, stop, restart, delete; types, images and prices."),
     ("Billing", "Credits, the lines of the bill, and what they add up to."),
     ("Monitoring", "Metrics of machines, the dashboard, and the health of the platform's parts."),
-    ("Activity", "Operations that are under way, and what has happened."),
     ("Health", "Health of server and database, and their upkeep."),
     ("API Versioning", "Versions of this API, their changes, and what moving between them takes."),
 )
@@ -111,6 +110,8 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # What is counted and logged is ours, and no exception's text leaves because a variable is set.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         lifespan=lifespan,
         exception_handlers={ZentryError: answer, HTTPException: answer, RequestValidationError: answer},
         middleware=[

@@ -21,6 +21,7 @@ from zentry.platform.wire import CATALOGUE, ErrorResponse
 _REF: Final = "#/components/schemas/{model}"
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _WRITES: Final = frozenset({"post", "put", "patch"})
+_BOUNDED: Final = frozenset({"pattern", "enum", "anyOf"})
 _GENERATED: Final = ("HTTPValidationError", "ValidationError")
 
 
@@ -131,6 +132,9 @@ def build_document(app: FastAPI, *, links: Mapping[str, Sequence[Link]] = LINKS)
     for name in _GENERATED:
         schemas.pop(name, None)
     schemas.update(_error_schemas())
+    for schema in schemas.values():
+        for example in schema.get("examples", ()):
+            _put_nulls_back(example, schema, schemas)
     components["schemas"] = dict(sorted(schemas.items()))
     components["responses"] = {error.name: _component(error) for error in _ERRORS.values()}
     names = _operation_names(app)
@@ -141,6 +145,7 @@ def build_document(app: FastAPI, *, links: Mapping[str, Sequence[Link]] = LINKS)
         operations[name] = operation
         operation["operationId"] = name
         operation["responses"] = _responses(path, method, operation)
+    _forbid_nul(document)
     _add_links(operations, links)
     return document
 
@@ -237,6 +242,45 @@ def _example(error: _Shared) -> dict[str, Any]:
         "instance": "/vms",
         "request_id": "4f9d1c6a2b7e8d305a61",
     }
+
+
+def _put_nulls_back(example: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> None:
+    """Give an example the nulls that FastAPI drops: a field that must be there and is not was null."""
+    if "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+    for choice in schema.get("anyOf", ()):
+        _put_nulls_back(example, choice, schemas)
+    if isinstance(example, list):
+        for one in example:
+            _put_nulls_back(one, schema.get("items", {}), schemas)
+    elif isinstance(example, dict):
+        fields = schema.get("properties", {})
+        for name in example.keys() & fields.keys():
+            _put_nulls_back(example[name], fields[name], schemas)
+        example.update(dict.fromkeys(name for name in schema.get("required", ()) if name not in example))
+
+
+def _forbid_nul(document: Mapping[str, Any]) -> None:
+    """Say of every free text of a request that it holds no NUL; the guard refuses it wherever it stands."""
+    for _, _, operation in _operations(document):
+        for parameter in operation.get("parameters", ()):
+            if parameter["in"] != "header":
+                _forbid_nul_in(parameter["schema"], document)
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            _forbid_nul_in(content["schema"], document)
+
+
+def _forbid_nul_in(schema: dict[str, Any], document: Mapping[str, Any]) -> None:
+    if "$ref" in schema:
+        _forbid_nul_in(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], document)
+    for part in (*schema.get("anyOf", ()), *schema.get("properties", {}).values()):
+        _forbid_nul_in(part, document)
+    if (
+        schema.get("type") == "string"
+        and schema.get("format", "password") == "password"
+        and not schema.keys() & _BOUNDED
+    ):
+        schema["pattern"] = "^[^\\x00]*$"
 
 
 def _error_schemas() -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
-from pydantic import Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from zentry.platform.wire import ReadModel
 
@@ -26,8 +26,23 @@ class ServerInfo(ReadModel):
     timestamp: datetime
 
 
+_AT: Final = "2026-01-31T12:00:00Z"
+_DATABASE: Final[dict[str, JsonValue]] = {
+    "status": "healthy",
+    "type": "sqlite",
+    "response_time_ms": 0.4,
+    "users_count": 12,
+    "schema_revision": "0003",
+    "pool": {"limit": 12, "in_use": 1, "idle": 3},
+    "error": None,
+    "timestamp": _AT,
+}
+
+
 class DatabaseHealth(ReadModel):
     """How the database is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_DATABASE]})
 
     status: Literal["healthy", "unhealthy"]
     type: str = Field(description="sqlite or postgresql.")
@@ -42,6 +57,14 @@ class DatabaseHealth(ReadModel):
 class HealthStatus(ReadModel):
     """Whether the server can do its work."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"status": "healthy", "timestamp": _AT, "version": "1.0.0", "database": _DATABASE, "users_count": 12}
+            ]
+        }
+    )
+
     status: Literal["healthy", "unhealthy"]
     timestamp: datetime
     version: str
@@ -51,6 +74,24 @@ class HealthStatus(ReadModel):
 
 class SimpleHealth(ReadModel):
     """Health with the figures of the day."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "status": "healthy",
+                    "timestamp": _AT,
+                    "environment": "production",
+                    "database": _DATABASE,
+                    "version": "1.0.0",
+                    "uptime": 86400.0,
+                    "active_users": 12,
+                    "total_vms": 7,
+                    "running_vms": 5,
+                }
+            ]
+        }
+    )
 
     status: Literal["healthy", "unhealthy"]
     timestamp: datetime
@@ -89,6 +130,23 @@ class UserStatistics(ReadModel):
 class PlatformHealth(ReadModel):
     """The platform at a glance."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "status": "healthy",
+                    "timestamp": _AT,
+                    "uptime": 86400.0,
+                    "version": "1.0.0",
+                    "database": _DATABASE,
+                    "vm_statistics": {"total": 7, "running": 5, "by_status": {"running": 5, "stopped": 2}},
+                    "resource_usage": {"vcpus": 5, "memory_mib": 5120, "disk_gib": 100},
+                    "user_statistics": {"total": 12, "active": 12},
+                }
+            ]
+        }
+    )
+
     status: Literal["healthy", "high_load", "idle", "unhealthy"] = Field(
         description="`idle` where no machine runs, `high_load` where nearly all database connections are taken."
     )
@@ -104,12 +162,18 @@ class PlatformHealth(ReadModel):
 class ProbeAnswer(ReadModel):
     """The answer to an orchestrator's probe."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "alive", "timestamp": _AT}]})
+
     status: Literal["alive", "ready", "not_ready"]
     timestamp: datetime
 
 
 class TableStatistics(ReadModel):
     """Rows per table."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"tables": {"users": 12, "vms": 7}, "total_rows": 19, "timestamp": _AT}]}
+    )
 
     tables: dict[str, int]
     total_rows: int

@@ -32,6 +32,22 @@ _COLUMNS: Final = (
     users.c.ledger_head,
     users.c.meter_due_at,
 )
+_ACCOUNT: Final = users.c.id == sa.bindparam("user", type_=sa.Uuid)
+_LOCK: Final = sa.select(*_COLUMNS).where(_ACCOUNT).with_for_update(key_share=True)
+_INSERT: Final = sa.insert(ledger_entries)
+_SAVE: Final = (
+    sa.update(users)
+    .where(_ACCOUNT, users.c.ledger_position == sa.bindparam("seen_position", type_=sa.BigInteger))
+    .values(
+        credits=sa.bindparam("new_credits"),
+        held=sa.bindparam("new_held"),
+        total_spent=sa.bindparam("new_spent"),
+        billing_line_count=sa.bindparam("new_lines"),
+        ledger_position=sa.bindparam("new_position"),
+        ledger_head=sa.bindparam("new_head"),
+        meter_due_at=sa.bindparam("new_due_at"),
+    )
+)
 
 
 class Books:
@@ -53,8 +69,7 @@ class Books:
     @classmethod
     async def open(cls, tx: Transaction, user_id: UUID) -> Books:
         """Lock the account and read its balances, or raise `NotFound`."""
-        query = sa.select(*_COLUMNS).where(users.c.id == user_id).with_for_update(key_share=True)
-        row = (await tx.execute(query)).first()
+        row = (await tx.execute(_LOCK, {"user": user_id})).first()
         if row is None:
             raise NotFound("User")
         return cls(tx, user_id, row)
@@ -86,20 +101,21 @@ class Books:
     async def save(self) -> None:
         """Write the entries and the balances."""
         if self._entries:
-            await self._tx.execute(sa.insert(ledger_entries), self._entries)
+            await self._tx.execute(_INSERT, self._entries)
             self._entries = []
         saved = await self._tx.execute(
-            sa.update(users)
-            .where(users.c.id == self.user_id, users.c.ledger_position == self._seen_position)
-            .values(
-                credits=self._credits,
-                held=self._held,
-                total_spent=self._spent,
-                billing_line_count=self._lines,
-                ledger_position=self._position,
-                ledger_head=self._head,
-                meter_due_at=self.meter_due_at,
-            )
+            _SAVE,
+            {
+                "user": self.user_id,
+                "seen_position": self._seen_position,
+                "new_credits": self._credits,
+                "new_held": self._held,
+                "new_spent": self._spent,
+                "new_lines": self._lines,
+                "new_position": self._position,
+                "new_head": self._head,
+                "new_due_at": self.meter_due_at,
+            },
         )
         assert saved.rowcount == 1, "the books were open under the account's lock"
         self._seen_position = self._position

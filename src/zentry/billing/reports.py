@@ -190,5 +190,5 @@ def accrued_cost(
     *, now: datetime, rate_micros_per_hour: int, started_at: datetime, paid_until: datetime, charged_micros: int
 ) -> int:
     """Return what an open segment has cost by now beyond what is charged, by the one rounding rule."""
-    elapsed = max(0, int((min(now, paid_until) - started_at).total_seconds()))
+    elapsed = int((min(now, paid_until) - started_at).total_seconds())  # Negative for a start ahead of us.
     return max(0, rate_micros_per_hour * elapsed // SECONDS_PER_HOUR - charged_micros)

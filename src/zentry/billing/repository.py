@@ -39,6 +39,20 @@ _SEGMENT: Final[tuple[sa.ColumnElement[Any], ...]] = (
     segments.c.charged_micros,
 )
 
+_PRICES: Final = sa.select(price_lists.c.version, price_lists.c.currency, prices.c.item, prices.c.micros).join(
+    prices, prices.c.version == price_lists.c.version
+)
+_PRICES_OF_VERSION: Final = _PRICES.where(price_lists.c.version == sa.bindparam("version", type_=sa.Integer))
+_PRICES_AT: Final = _PRICES.where(
+    price_lists.c.version
+    == sa.select(price_lists.c.version)
+    .where(price_lists.c.effective_at <= sa.bindparam("at", type_=price_lists.c.effective_at.type))
+    .order_by(price_lists.c.effective_at.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_INSERT_HOLD: Final = sa.insert(holds)
+
 
 class BillingRepository:
     """Billing's rows."""
@@ -48,42 +62,25 @@ class BillingRepository:
 
     async def find_price_list(self, at: datetime) -> PriceList | None:
         """Return the prices that are in force at an instant."""
-        version = (
-            sa.select(price_lists.c.version)
-            .where(price_lists.c.effective_at <= at)
-            .order_by(price_lists.c.effective_at.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
-        return await self._find_prices(version)
+        return _price_list((await self._tx.execute(_PRICES_AT, {"at": at})).all())
 
     async def find_price_list_version(self, version: int) -> PriceList | None:
         """Return the prices of one version."""
-        return await self._find_prices(sa.literal(version))
-
-    async def _find_prices(self, version: sa.ColumnElement[int]) -> PriceList | None:
-        query = (
-            sa.select(price_lists.c.version, price_lists.c.currency, prices.c.item, prices.c.micros)
-            .join(prices, prices.c.version == price_lists.c.version)
-            .where(price_lists.c.version == version)
-        )
-        rows = (await self._tx.execute(query)).all()
-        if not rows:
-            return None
-        return PriceList(rows[0].version, rows[0].currency, {row.item: row.micros for row in rows})
+        return _price_list((await self._tx.execute(_PRICES_OF_VERSION, {"version": version})).all())
 
     async def insert_hold(self, *, user_id: UUID, resource_id: UUID, amount: int) -> UUID:
         """Open a hold for a resource."""
         hold_id = self._tx.new_id()
         await self._tx.execute(
-            sa.insert(holds).values(
-                id=hold_id,
-                user_id=user_id,
-                resource_id=resource_id,
-                remaining=amount,
-                status=HoldStatus.OPEN,
-                created_at=self._tx.now,
-            )
+            _INSERT_HOLD,
+            {
+                "id": hold_id,
+                "user_id": user_id,
+                "resource_id": resource_id,
+                "remaining": amount,
+                "status": HoldStatus.OPEN,
+                "created_at": self._tx.now,
+            },
         )
         return hold_id
 
@@ -181,3 +178,9 @@ class BillingRepository:
             .with_for_update(skip_locked=True, key_share=True)
         )
         return (await self._tx.execute(query)).scalar_one_or_none()
+
+
+def _price_list(rows: Sequence[sa.Row[Any]]) -> PriceList | None:
+    if not rows:
+        return None
+    return PriceList(rows[0].version, rows[0].currency, {row.item: row.micros for row in rows})

@@ -82,16 +82,17 @@ async def get_billing_history(
         str | None, Query(pattern=CURSOR_PATTERN, description="`next_cursor` of the page before.")
     ] = None,
 ) -> BillingHistory:
-    """Every charge and every addition, the newest first. With `cursor`, `page` is not looked at."""
+    """Every charge and every addition, the newest first. With `cursor`, `page` is not looked at.
+
+    An end before the start leaves nothing.
+    """
     wanted_vm = None if vm_id is None else parse_id(vm_id)
     wanted = LineFilter(
         action_type=action_type,
         vm_id=wanted_vm,
-        start=None if start_date is None else first_instant("start_date", start_date),
-        end=None if end_date is None else last_instant("end_date", end_date),
+        start=None if start_date is None else first_instant(start_date),
+        end=None if end_date is None else last_instant(end_date),
     )
-    if wanted.start and wanted.end and wanted.start > wanted.end:
-        raise InvalidInput.at("end_date", "The end lies before the start.")
     before = None if cursor is None else decode_cursor(cursor)[1:]
     if vm_id is not None and wanted_vm is None:
         return _page([], total=0, page=page, limit=limit, more=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from zentry.billing.types import ActionType
 from zentry.platform.wire import ReadModel, WriteModel
@@ -60,6 +60,8 @@ class BillingHistory(ReadModel):
 class AddCredits(WriteModel):
     """How many credits to add."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"amount": 25, "description": "March"}]})
+
     amount: float = Field(
         gt=0,
         le=1_000_000,
@@ -93,6 +95,25 @@ class CreditsAddedResponse(ReadModel):
 class UsageSummary(ReadModel):
     """What the account runs and what that costs."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "user_id": "01980f3c-7c1e-7d42-9a56-2f4f0f1f6a10",
+                    "total_vms": 2,
+                    "active_vms": 1,
+                    "hourly_cost": 0.05,
+                    "projected_monthly_cost": 36.0,
+                    "current_credits": 48.75,
+                    "total_spent": 1.25,
+                    "billing_records_count": 9,
+                    "period_start": "2026-01-01T12:00:00Z",
+                    "period_end": "2026-01-31T12:00:00Z",
+                }
+            ]
+        }
+    )
+
     user_id: str
     total_vms: int = Field(description="Machines that are not terminated.")
     active_vms: int = Field(description="Machines that run.")
@@ -115,6 +136,30 @@ class MostExpensiveVM(ReadModel):
 
 class CostAnalysis(ReadModel):
     """Where the credits of a period went."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "period_days": 30,
+                    "period_start": "2026-01-01T12:00:00Z",
+                    "period_end": "2026-01-31T12:00:00Z",
+                    "total_cost": 1.25,
+                    "cost_by_vm_type": {"small": 1.25},
+                    "cost_by_action": {"vm_create": 0.05, "vm_usage": 1.2},
+                    "daily_average": 0.041666,
+                    "weekly_trend": [0.0, 0.0, 0.0, 0.0, 0.05, 0.6, 0.6],
+                    "most_expensive_vm": {
+                        "vm_id": "01936b5e-7d5b-7cc0-a6f1-1f2f4b7a9a10",
+                        "name": "web-1",
+                        "cost": 1.25,
+                    },
+                    "cost_optimization_tips": ["Stop machines that you do not use."],
+                    "analysis_timestamp": "2026-01-31T12:00:00Z",
+                }
+            ]
+        }
+    )
 
     period_days: int
     period_start: datetime

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,6 +11,8 @@ import structlog
 
 from zentry.platform.db import Transaction
 from zentry.schema.events import events
+
+_APPEND: Final = sa.insert(events)
 
 
 class EventRecorder:
@@ -34,18 +36,19 @@ class EventRecorder:
     ) -> None:
         """Append one event; ids and plain facts only, no personal data and no secrets."""
         await self._tx.execute(
-            sa.insert(events).values(
-                id=self._tx.new_id(),
-                kind=kind,
-                user_id=user_id,
-                project_id=project_id,
-                resource_type=resource_type,
-                resource_id=resource_id,
-                cause=cause,
-                actor_id=actor_id,
-                operation_id=operation_id,
-                request_id=structlog.contextvars.get_contextvars().get("request_id"),
-                data=dict(data or {}),
-                created_at=self._tx.now,
-            )
+            _APPEND,
+            {
+                "id": self._tx.new_id(),
+                "kind": kind,
+                "user_id": user_id,
+                "project_id": project_id,
+                "resource_type": resource_type,
+                "resource_id": resource_id,
+                "cause": cause,
+                "actor_id": actor_id,
+                "operation_id": operation_id,
+                "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+                "data": dict(data or {}),
+                "created_at": self._tx.now,
+            },
         )

@@ -158,7 +158,12 @@ router = APIRouter(tags=["Monitoring"])
     "/metrics",
     summary="Scrape metrics",
     response_class=PlainTextResponse,
-    responses={200: {"description": "Metrics in the text format of Prometheus."}},
+    responses={
+        200: {
+            "description": "Metrics in the text format of Prometheus.",
+            "content": {"text/plain": {"example": 'zentry_vms{status="running"} 5.0\n'}},
+        }
+    },
 )
 async def get_prometheus_metrics(request: Request) -> Response:
     """Read the platform's metrics in the text format of Prometheus.

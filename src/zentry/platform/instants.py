@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import MINYEAR, UTC, date, datetime, time, timedelta
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, WithJsonSchema
-
-from zentry.platform.errors import InvalidInput
 
 _ISO: Final = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?)?", re.IGNORECASE)
 
@@ -26,21 +24,24 @@ QueryInstant = Annotated[
 ]
 
 
-def first_instant(field: str, value: datetime | date) -> datetime:
-    """Return the instant, or the first one of the day; a time without a zone is UTC."""
+def first_instant(value: datetime | date) -> datetime:
+    """Return the instant, or the first one of the day; a time without a zone is UTC.
+
+    A time whose zone takes it out of the calendar is the calendar's first or last.
+    """
     if not isinstance(value, datetime):
         return datetime.combine(value, time.min, UTC)
     try:
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
-    except OverflowError as error:
-        raise InvalidInput.at(field, "This time is out of range.") from error
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC) if value.year == MINYEAR else datetime.max.replace(tzinfo=UTC)
 
 
-def last_instant(field: str, value: datetime | date) -> datetime:
+def last_instant(value: datetime | date) -> datetime:
     """Return the instant, or the last one of the day; a time without a zone is UTC."""
     if not isinstance(value, datetime):
         return datetime.combine(value, time.max, UTC)
-    return first_instant(field, value)
+    return first_instant(value)
 
 
 def days_before(now: datetime, days: int) -> datetime:

@@ -97,7 +97,7 @@ def _postgresql(settings: Settings) -> Iterator[Problem]:
         yield Problem(
             "ZENTRY_DATABASE__URL",
             f"The connection to {host} is not held to TLS, so passwords and data may cross the network in the clear.",
-            "Add ?sslmode=verify-full to the URL (or ?sslmode=require where the server's certificate cannot be checked).",
+            "Add ?sslmode=verify-full to the URL, or ?sslmode=require where its certificate cannot be checked.",
         )
 
 

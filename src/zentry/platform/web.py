@@ -79,6 +79,9 @@ async def _admin(caller: CallerDep) -> Caller:
 AdminDep = Annotated[Caller, Depends(_admin)]
 
 
+_encode = msgspec.json.Encoder().encode
+
+
 class JSONBytes(Response):
     """A JSON answer rendered by msgspec, for routes where the time of a response model shows."""
 
@@ -86,7 +89,7 @@ class JSONBytes(Response):
 
     def render(self, content: Any) -> bytes:
         """Encode plain data, structs, dataclasses, times and ids."""
-        return msgspec.json.encode(content)
+        return _encode(content)
 
 
 def raises(*errors: type[ZentryError]) -> dict[int | str, dict[str, Any]]:

@@ -62,6 +62,20 @@ class ErrorResponse(ReadModel):
 class APIResponse(ReadModel):
     """The answer of an action."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "success": True,
+                    "message": "VM started",
+                    "data": None,
+                    "errors": None,
+                    "timestamp": "2026-01-31T12:00:00Z",
+                }
+            ]
+        }
+    )
+
     success: bool
     message: str
     data: dict[str, JsonValue] | None = None

@@ -14,6 +14,17 @@ from zentry.schema.projects import quotas
 
 Resource = Literal["projects", "vms"]
 
+_AMOUNT: Final = sa.bindparam("amount", type_=sa.Integer)
+_TAKE: Final = (
+    sa.update(quotas)
+    .where(
+        quotas.c.owner_id == sa.bindparam("owner", type_=sa.Uuid),
+        quotas.c.resource == sa.bindparam("counted", type_=sa.Text),
+        quotas.c.used + _AMOUNT <= quotas.c.maximum,
+    )
+    .values(used=quotas.c.used + _AMOUNT)
+)
+
 
 class QuotaExceeded(Conflict):
     """The account or the project has as many of these as it may have."""
@@ -44,15 +55,11 @@ class Quotas:
     async def take(self, owner_id: UUID, resource: Resource, amount: int = 1) -> None:
         """Count more of the resource, or raise `QuotaExceeded`."""
         assert amount > 0, "give_back() is the other way"
-        row = _row(owner_id, resource)
-        taken = await self._tx.execute(
-            sa.update(quotas)
-            .where(*row, quotas.c.used + amount <= quotas.c.maximum)
-            .values(used=quotas.c.used + amount)
-        )
+        taken = await self._tx.execute(_TAKE, {"owner": owner_id, "counted": resource, "amount": amount})
         if taken.rowcount == 1:
             return
-        counter = (await self._tx.execute(sa.select(quotas.c.maximum, quotas.c.used).where(*row))).one()
+        query = sa.select(quotas.c.maximum, quotas.c.used).where(*_row(owner_id, resource))
+        counter = (await self._tx.execute(query)).one()
         raise QuotaExceeded(resource, maximum=counter.maximum, used=counter.used)
 
     async def give_back(self, owner_id: UUID, resource: Resource, amount: int = 1) -> None:

@@ -30,6 +30,21 @@ _VM: Final[tuple[sa.ColumnElement[Any], ...]] = (
     vms.c.last_started,
     vms.c.uptime_seconds,
 )
+_PROJECT: Final = sa.select(projects.c.id).where(
+    projects.c.id == sa.bindparam("project", type_=sa.Uuid),
+    projects.c.user_id == sa.bindparam("user", type_=sa.Uuid),
+    projects.c.deleted_at.is_(None),
+)
+_INSTANCE_TYPES: Final = sa.select(
+    instance_types.c.name,
+    instance_types.c.vcpus,
+    instance_types.c.memory_mib,
+    instance_types.c.disk_gib,
+    instance_types.c.description,
+).order_by(instance_types.c.sort_order)
+_IMAGES: Final = sa.select(images.c.name, images.c.distribution, images.c.version, images.c.description).order_by(
+    images.c.sort_order
+)
 
 
 class VMRepository:
@@ -53,10 +68,7 @@ class VMRepository:
 
     async def has_project(self, project_id: UUID, *, user_id: UUID) -> bool:
         """Tell whether a project lives and is the account's."""
-        query = sa.select(projects.c.id).where(
-            projects.c.id == project_id, projects.c.user_id == user_id, projects.c.deleted_at.is_(None)
-        )
-        return (await self._tx.execute(query)).first() is not None
+        return (await self._tx.execute(_PROJECT, {"project": project_id, "user": user_id})).first() is not None
 
     async def insert(self, vm: VM) -> bool:
         """Write a new machine; False when its name is taken in the project."""
@@ -107,21 +119,11 @@ class VMRepository:
 
     async def list_instance_types(self) -> Sequence[InstanceType]:
         """Return the sizes, the smallest first."""
-        query = sa.select(
-            instance_types.c.name,
-            instance_types.c.vcpus,
-            instance_types.c.memory_mib,
-            instance_types.c.disk_gib,
-            instance_types.c.description,
-        ).order_by(instance_types.c.sort_order)
-        return [InstanceType(*values(row)) for row in (await self._tx.execute(query)).all()]
+        return [InstanceType(*values(row)) for row in (await self._tx.execute(_INSTANCE_TYPES)).all()]
 
     async def list_images(self) -> Sequence[Image]:
         """Return the images in the order of the catalogue."""
-        query = sa.select(images.c.name, images.c.distribution, images.c.version, images.c.description).order_by(
-            images.c.sort_order
-        )
-        return [Image(*values(row)) for row in (await self._tx.execute(query)).all()]
+        return [Image(*values(row)) for row in (await self._tx.execute(_IMAGES)).all()]
 
 
 def _vm(row: sa.Row[Any]) -> VM:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from zentry.platform.wire import ReadModel, WriteModel, none_of, one_of_catalogue
 from zentry.projects.schemas import ProjectResponse
@@ -31,6 +31,19 @@ VMName = Annotated[
 
 class VMCreate(WriteModel):
     """The machine that is wanted."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "web-1",
+                    "instance_type": "small",
+                    "image": "ubuntu-22.04",
+                    "project_id": "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b",
+                }
+            ]
+        }
+    )
 
     name: VMName = Field(
         description="Also its host name: letters, digits, `-` and `_`; unique among the project's live machines. "
@@ -166,6 +179,29 @@ class PricingInfo(ReadModel):
 class SimplePricing(ReadModel):
     """What machines cost, in the short form."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "pricing": {"small": 0.05},
+                    "currency": "USD",
+                    "billing": "per_hour",
+                    "description": "Prices per hour while a VM runs.",
+                    "specs": {
+                        "small": {
+                            "cpu": "1 vCPU",
+                            "ram": "1 GB",
+                            "storage": "20 GB SSD",
+                            "vcpus": 1,
+                            "memory_mib": 1024,
+                            "disk_gib": 20,
+                        }
+                    },
+                }
+            ]
+        }
+    )
+
     pricing: dict[str, float]
     currency: str
     billing: str
@@ -176,6 +212,14 @@ class SimplePricing(ReadModel):
 class ImageResponse(ReadModel):
     """What a machine's disk can start from."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"name": "debian-12", "distribution": "Debian", "version": "12", "description": "Debian 12 (Bookworm)"}
+            ]
+        }
+    )
+
     name: str
     distribution: str
     version: str
@@ -184,6 +228,21 @@ class ImageResponse(ReadModel):
 
 class InstanceTypeResponse(ReadModel):
     """A size of machine and its price."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "small",
+                    "vcpus": 1,
+                    "memory_mib": 1024,
+                    "disk_gib": 20,
+                    "price_per_hour": 0.05,
+                    "description": "For trials, small services and build agents.",
+                }
+            ]
+        }
+    )
 
     name: str
     vcpus: int
@@ -205,6 +264,31 @@ class RunningVM(ReadModel):
 
 class StatusSummary(ReadModel):
     """An account's machines in figures."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "total_vms": 1,
+                    "status_breakdown": {"creating": 0, "running": 1, "stopped": 0, "error": 0, "terminated": 0},
+                    "total_cost": 0.175,
+                    "total_uptime_hours": 2.5,
+                    "average_cost_per_vm": 0.175,
+                    "average_uptime_per_vm": 2.5,
+                    "currently_running": [
+                        {
+                            "id": "01936b5e-7d5b-7cc0-a6f1-1f2f4b7a9a10",
+                            "name": "web-1",
+                            "instance_type": "small",
+                            "current_session_hours": 2.5,
+                            "estimated_session_cost": 0.125,
+                        }
+                    ],
+                    "estimated_hourly_cost": 0.05,
+                }
+            ]
+        }
+    )
 
     total_vms: int
     status_breakdown: dict[str, int]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 
 from zentry.billing.reports import accrued_cost
 from zentry.billing.types import COMPUTE
-from zentry.platform.db import Transaction
+from zentry.platform.db import Transaction, values
 from zentry.platform.money import MICROS_PER_CREDIT, SECONDS_PER_HOUR
 from zentry.schema.billing import price_lists, prices, resource_costs, segment_is_open, segments
 from zentry.schema.metadata import constant
@@ -23,7 +24,7 @@ from zentry.schema.projects import projects
 from zentry.schema.vms import VMStatus, is_alive, vms
 
 
-class SpecsView(msgspec.Struct, frozen=True):
+class SpecsView(msgspec.Struct, frozen=True, gc=False):
     """A machine's size in words."""
 
     cpu: str
@@ -31,7 +32,7 @@ class SpecsView(msgspec.Struct, frozen=True):
     storage: str
 
 
-class ActiveOperationView(msgspec.Struct, frozen=True):
+class ActiveOperationView(msgspec.Struct, frozen=True, gc=False):
     """What is under way."""
 
     id: UUID
@@ -39,7 +40,7 @@ class ActiveOperationView(msgspec.Struct, frozen=True):
     progress: int
 
 
-class VMView(msgspec.Struct, frozen=True):
+class VMView(msgspec.Struct, frozen=True, gc=False):
     """One machine; hours and credits as JSON numbers, computed at the transaction's time."""
 
     id: UUID
@@ -75,6 +76,16 @@ class VMFilter:
     status: VMStatus | None = None
     project_id: UUID | None = None
     name: str | None = None
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What is asked for, by the names of `_FILTERS`."""
+        given = {
+            "status": self.status,
+            "project_id": self.project_id,
+            "name": None if self.name is None else f"%{_LIKE_SIGNS.sub(_escaped, self.name.casefold())}%",
+        }
+        return {name: value for name, value in given.items() if value is not None}
 
 
 RANK: Final = sa.case((vms.c.status == constant("terminated"), sa.literal_column("0")), else_=sa.literal_column("1"))
@@ -131,10 +142,34 @@ _SELECT: Final = sa.select(
         sa.and_(segments.c.resource_id == vms.c.id, segments.c.meter == constant(COMPUTE), segment_is_open),
     )
 )
-_ONE: Final = _SELECT.where(
-    vms.c.id == sa.bindparam("vm_id", type_=sa.Uuid), vms.c.user_id == sa.bindparam("user_id", type_=sa.Uuid)
-)
+_OWN: Final = vms.c.user_id == sa.bindparam("user_id", type_=sa.Uuid)
+_ONE: Final = _SELECT.where(vms.c.id == sa.bindparam("vm_id", type_=sa.Uuid), _OWN)
+_FILTERS: Final[Mapping[str, sa.ColumnElement[bool]]] = {
+    "status": vms.c.status == sa.bindparam("status", type_=sa.Text),
+    "project_id": vms.c.project_id == sa.bindparam("project_id", type_=sa.Uuid),
+    "name": vms.c.name_key.like(sa.bindparam("name", type_=sa.Text), escape="/"),
+}
+_LIKE_SIGNS: Final = re.compile(r"[%_/]")
 _NEWEST_FIRST: Final = (RANK.desc(), vms.c.created_at.desc(), vms.c.id.desc())
+_AFTER: Final = sa.tuple_(RANK, vms.c.created_at, vms.c.id) < sa.tuple_(
+    sa.bindparam("after_rank", type_=sa.Integer),
+    sa.bindparam("after_created_at", type_=vms.c.created_at.type),
+    sa.bindparam("after_id", type_=sa.Uuid),
+)
+_LIMIT: Final = sa.bindparam("limit", type_=sa.Integer)
+_ALIVE: Final = _SELECT.where(_OWN, is_alive).order_by(*_NEWEST_FIRST).limit(_LIMIT)
+
+
+# Made once for each set of filters: to build a statement anew costs as much as to run it.
+@lru_cache(maxsize=32)
+def _page(filters: tuple[str, ...], *, further: bool) -> sa.Select[Any]:
+    conditions = [_OWN, *(_FILTERS[name] for name in filters), *([_AFTER] if further else [])]
+    return _SELECT.where(*conditions).order_by(*_NEWEST_FIRST).limit(_LIMIT)
+
+
+@lru_cache(maxsize=32)
+def _count(filters: tuple[str, ...]) -> sa.Select[Any]:
+    return sa.select(sa.func.count()).select_from(vms).where(_OWN, *(_FILTERS[name] for name in filters))
 
 
 class VMViews:
@@ -146,18 +181,16 @@ class VMViews:
     async def find(self, vm_id: UUID, *, user_id: UUID) -> VMView | None:
         """Return one machine of an account, terminated ones too."""
         row = (await self._tx.execute(_ONE, {"vm_id": vm_id, "user_id": user_id, "now": self._tx.now})).first()
-        return None if row is None else _view(row, self._tx.now)
+        return None if row is None else _view(row, self._tx.now, int(self._tx.now.timestamp()))
 
     async def list(
         self, user_id: UUID, wanted: VMFilter, *, limit: int, after: tuple[int, datetime, UUID] | None = None
     ) -> Sequence[VMView]:
         """Return machines of an account, live ones first and then the newest, after a row that was seen."""
-        query = _SELECT.where(*_conditions(user_id, wanted)).order_by(*_NEWEST_FIRST).limit(limit)
+        parameters = {"user_id": user_id, "limit": limit, "now": self._tx.now, **wanted.parameters}
         if after is not None:
-            query = query.where(_after(*after))
-        rows = (await self._tx.execute(query, {"now": self._tx.now})).all()
-        now = self._tx.now
-        return [_view(row, now) for row in rows]
+            parameters |= zip(("after_rank", "after_created_at", "after_id"), after, strict=True)
+        return await self._list(_page(tuple(wanted.parameters), further=after is not None), parameters)
 
     async def has_project(self, project_id: UUID, *, user_id: UUID) -> bool:
         """Tell whether the account has, or has had, this project."""
@@ -166,31 +199,21 @@ class VMViews:
 
     async def count(self, user_id: UUID, wanted: VMFilter) -> int:
         """Return how many machines a filter finds."""
-        query = sa.select(sa.func.count()).select_from(vms).where(*_conditions(user_id, wanted))
-        return int((await self._tx.execute(query)).scalar_one())
+        query = _count(tuple(wanted.parameters))
+        return int((await self._tx.execute(query, {"user_id": user_id, **wanted.parameters})).scalar_one())
 
     async def list_alive(self, user_id: UUID, *, limit: int) -> Sequence[VMView]:
         """Return the machines of an account that are not terminated, the newest first."""
-        query = _SELECT.where(vms.c.user_id == user_id, is_alive).order_by(*_NEWEST_FIRST).limit(limit)
+        return await self._list(_ALIVE, {"user_id": user_id, "limit": limit, "now": self._tx.now})
+
+    async def _list(self, query: sa.Select[Any], parameters: Mapping[str, Any]) -> Sequence[VMView]:
         now = self._tx.now
-        return [_view(row, now) for row in (await self._tx.execute(query, {"now": now})).all()]
+        second = int(now.timestamp())
+        return [_view(row, now, second) for row in (await self._tx.execute(query, parameters)).all()]
 
 
-def _conditions(user_id: UUID, wanted: VMFilter) -> list[sa.ColumnElement[bool]]:
-    conditions = [vms.c.user_id == user_id]
-    if wanted.status is not None:
-        conditions.append(vms.c.status == wanted.status)
-    if wanted.project_id is not None:
-        conditions.append(vms.c.project_id == wanted.project_id)
-    if wanted.name is not None:
-        conditions.append(vms.c.name_key.contains(wanted.name.casefold(), autoescape=True))
-    return conditions
-
-
-def _after(rank: int, created_at: datetime, vm_id: UUID) -> sa.ColumnElement[bool]:
-    return sa.tuple_(RANK, vms.c.created_at, vms.c.id) < sa.tuple_(
-        sa.literal(rank), sa.literal(created_at, vms.c.created_at.type), sa.literal(vm_id, sa.Uuid)
-    )
+def _escaped(sign: re.Match[str]) -> str:
+    return f"/{sign[0]}"
 
 
 def rank_of(view: VMView) -> int:
@@ -205,46 +228,74 @@ def specs_text(vcpus: int, memory_mib: int, disk_gib: int) -> SpecsView:
     return SpecsView(cpu=f"{vcpus} vCPU", ram=memory, storage=f"{disk_gib} GB SSD")
 
 
-def _view(row: sa.Row[Any], now: datetime) -> VMView:
-    # By position where a list of fifty would feel the difference, names where it reads better.
+def _view(row: sa.Row[Any], now: datetime, second: int) -> VMView:
+    # In the order of `_SELECT`: to look each column up by its name would cost a list of fifty half of its time.
+    (
+        vm_id,
+        name,
+        instance_type,
+        image,
+        status,
+        wanted,
+        stop_reason,
+        ip_address,
+        user_id,
+        project_id,
+        project_name,
+        vcpus,
+        memory_mib,
+        disk_gib,
+        created_at,
+        updated_at,
+        last_started,
+        last_stopped,
+        terminated_at,
+        uptime_seconds,
+        operation_id,
+        operation_kind,
+        operation_progress,
+        cost,
+        rate,
+        metered_from,
+        paid_until,
+        metered_cost,
+        price,
+    ) = values(row)
     session = 0
-    if row.status == "running" and row.wanted == "running" and row.last_started is not None:
-        session = max(0, int((now - row.last_started.replace(microsecond=0)).total_seconds()))
-    cost = row.cost or 0
-    rate = row.rate
+    if status == "running" and wanted == "running" and last_started is not None:
+        session = max(0, second - int(last_started.timestamp()))
+    cost = cost or 0
     if rate is not None:
         cost += accrued_cost(
             now=now,
             rate_micros_per_hour=rate,
-            started_at=row.metered_from,
-            paid_until=row.paid_until,
-            charged_micros=row.metered_cost,
+            started_at=metered_from,
+            paid_until=paid_until,
+            charged_micros=metered_cost,
         )
-    return VMView(
-        id=row.id,
-        name=row.name,
-        instance_type=row.instance_type,
-        image=row.image,
-        status=row.status,
-        stop_reason=row.stop_reason,
-        active_operation=None
-        if row.operation_id is None
-        else ActiveOperationView(row.operation_id, row.operation_kind, row.operation_progress),
-        ip_address=row.ip_address,
-        user_id=row.user_id,
-        project_id=row.project_id,
-        project_name=row.project_name,
-        specs=specs_text(row.vcpus, row.memory_mib, row.disk_gib),
-        vcpus=row.vcpus,
-        memory_mib=row.memory_mib,
-        disk_gib=row.disk_gib,
-        cost_per_hour=(rate if rate is not None else row.price or 0) / MICROS_PER_CREDIT,
-        uptime_hours=(row.uptime_seconds + session) / SECONDS_PER_HOUR,
-        current_session_hours=session / SECONDS_PER_HOUR,
-        total_cost=cost / MICROS_PER_CREDIT,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        last_started=row.last_started,
-        last_stopped=row.last_stopped,
-        terminated_at=row.terminated_at,
+    return VMView(  # By position as well, in the order of its fields: names would cost eight times as much.
+        vm_id,
+        name,
+        instance_type,
+        image,
+        status,
+        stop_reason,
+        None if operation_id is None else ActiveOperationView(operation_id, operation_kind, operation_progress),
+        ip_address,
+        user_id,
+        project_id,
+        project_name,
+        specs_text(vcpus, memory_mib, disk_gib),
+        vcpus,
+        memory_mib,
+        disk_gib,
+        (rate if rate is not None else price or 0) / MICROS_PER_CREDIT,
+        (uptime_seconds + session) / SECONDS_PER_HOUR,
+        session / SECONDS_PER_HOUR,
+        cost / MICROS_PER_CREDIT,
+        created_at,
+        updated_at,
+        last_started,
+        last_stopped,
+        terminated_at,
     )

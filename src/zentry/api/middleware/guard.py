@@ -149,6 +149,7 @@ def check_json(body: bytes, *, max_depth: int) -> None:
         _check_shape(_STRINGS.sub(b"", body), max_depth)
     if b"\\u" in body and not _escapes_are_text(body):
         raise InvalidInput("The body holds characters that are no text: NUL or half of a surrogate pair.")
+    _check_members(body)
 
 
 def _check_shape(structure: bytes, max_depth: int) -> None:
@@ -162,6 +163,21 @@ def _check_shape(structure: bytes, max_depth: int) -> None:
         brackets = brackets.replace(b"[]", b"")
     if brackets:
         raise InvalidInput(f"The body is nested deeper than {max_depth} levels, or its brackets do not match.")
+
+
+def _check_members(body: bytes) -> None:
+    """Refuse an object that names a member twice: parsers differ in which of the two they take."""
+    try:
+        json.loads(body, object_pairs_hook=_unique)
+    except ValueError:
+        return  # Not JSON, or a number too long: the parser proper tells it better.
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise InvalidInput("The body names a member twice.")
+    return members
 
 
 def _escapes_are_text(body: bytes) -> bool:

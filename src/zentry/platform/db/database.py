@@ -19,7 +19,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from zentry.platform.clock import Clock
-from zentry.platform.db.observe import observe_queries
+from zentry.platform.db.observe import QueryWatch
 from zentry.platform.db.transaction import Dialect, Transaction
 from zentry.platform.settings import DatabaseSettings
 from zentry.platform.signals import Signals
@@ -47,13 +47,12 @@ class Database:
         self._signals = signals
         # How far the database's clock is ahead of this process's: PostgreSQL's is the one time.
         self._offset = _NO_OFFSET
+        self._watch = QueryWatch(slow_seconds=settings.slow_query_seconds)
         if self.dialect == "sqlite":
             self._writer = self._sqlite_engine(settings, begin="BEGIN IMMEDIATE", size=1)
             self._reader = self._sqlite_engine(settings, begin="BEGIN", size=settings.pool_size)
         else:
-            self._writer = self._postgresql_engine(settings)
-            # A look needs no BEGIN and no ROLLBACK: two round trips less per request.
-            self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
+            self._writer = self._reader = self._postgresql_engine(settings)
 
     @asynccontextmanager
     async def work(self) -> AsyncIterator[Transaction]:
@@ -68,18 +67,18 @@ class Database:
     async def read(self) -> AsyncIterator[Transaction]:
         """Open a connection for looking only; each statement sees what is committed by then."""
         async with self._reader.connect() as connection:
-            now = self._clock.now() + self._offset
-            yield Transaction(connection, now=now, random=self._random, dialect=self.dialect)
+            if self.dialect == "postgresql":
+                # A look needs no BEGIN and no ROLLBACK: two round trips less per request.
+                _set_isolation(connection, "AUTOCOMMIT")
+            yield self._open(connection, self._clock.now() + self._offset)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Transaction]:
         """Open a read in which all statements see one and the same state."""
-        engine = self._reader
-        if self.dialect == "postgresql":
-            engine = self._writer.execution_options(isolation_level="REPEATABLE READ")
-        async with engine.connect() as connection:
-            now = self._clock.now() + self._offset
-            yield Transaction(connection, now=now, random=self._random, dialect=self.dialect)
+        async with self._reader.connect() as connection:
+            if self.dialect == "postgresql":
+                _set_isolation(connection, "REPEATABLE READ")
+            yield self._open(connection, self._clock.now() + self._offset)
 
     @property
     def writer(self) -> AsyncEngine:
@@ -109,10 +108,13 @@ class Database:
             database_now: datetime = (await connection.execute(_NOW)).scalar_one()
             self._offset = database_now - now
             now = database_now
-        return Transaction(connection, now=now, random=self._random, dialect=self.dialect)
+        return self._open(connection, now)
+
+    def _open(self, connection: AsyncConnection, now: datetime) -> Transaction:
+        return Transaction(connection, now=now, random=self._random, dialect=self.dialect, watch=self._watch)
 
     def _postgresql_engine(self, settings: DatabaseSettings) -> AsyncEngine:
-        engine = create_async_engine(
+        return create_async_engine(
             self.url,
             pool_size=settings.pool_size,
             max_overflow=settings.pool_overflow,
@@ -130,8 +132,6 @@ class Database:
                 },
             },
         )
-        observe_queries(engine.sync_engine, slow_seconds=settings.slow_query_seconds)
-        return engine
 
     def _sqlite_engine(self, settings: DatabaseSettings, *, begin: str, size: int) -> AsyncEngine:
         engine = create_async_engine(
@@ -162,7 +162,6 @@ class Database:
 
         sa.event.listen(engine.sync_engine, "connect", configure)
         sa.event.listen(engine.sync_engine, "begin", start)
-        observe_queries(engine.sync_engine, slow_seconds=settings.slow_query_seconds)
         return engine
 
 
@@ -177,6 +176,12 @@ def _driver_url(text: str, dialect: Dialect) -> sa.URL:
 
 
 _NOW: Final = sa.text("SELECT clock_timestamp()")
+
+
+def _set_isolation(connection: AsyncConnection, level: str) -> None:
+    """Say how the connection is to be used until it goes back; the driver notes it and speaks to nobody."""
+    assert connection.sync_connection is not None, "the connection is open"
+    connection.sync_connection.execution_options(isolation_level=level)
 
 
 def _to_json(value: object) -> str:

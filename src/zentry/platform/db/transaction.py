@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from random import Random
 from typing import Any, Literal
 from uuid import UUID
@@ -13,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from zentry.platform import ids
+from zentry.platform.db.observe import QueryWatch
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -28,9 +31,12 @@ class Transaction:
     Services and repositories get one; the edge that opened it commits or rolls back.
     """
 
-    def __init__(self, connection: AsyncConnection, *, now: datetime, random: Random, dialect: Dialect) -> None:
+    def __init__(
+        self, connection: AsyncConnection, *, now: datetime, random: Random, dialect: Dialect, watch: QueryWatch
+    ) -> None:
         self._connection = connection
         self._random = random
+        self._watch = watch
         self.now = now
         self.dialect = dialect
         self.signals: list[str] = []
@@ -39,7 +45,10 @@ class Transaction:
         self, statement: sa.Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
     ) -> sa.CursorResult[Any]:
         """Run one Core statement."""
-        return await self._connection.execute(statement, parameters)
+        started = time.perf_counter()
+        result = await self._connection.execute(statement, parameters)
+        self._watch.note(result, time.perf_counter() - started)
+        return result
 
     async def insert_unless_there(self, table: sa.Table, values: Mapping[str, Any]) -> bool:
         """Insert a row; False when a uniqueness rule of the table stands against it.
@@ -47,16 +56,12 @@ class Transaction:
         The database decides and the transaction stays usable, which a caught violation
         would not leave it on PostgreSQL.
         """
-        insert = postgresql.insert(table) if self.dialect == "postgresql" else sqlite.insert(table)
-        result = await self.execute(insert.values(**values).on_conflict_do_nothing())
+        result = await self.execute(_unless_there(self.dialect, table), values)
         return result.rowcount == 1
 
     async def insert_or_add(self, table: sa.Table, values: Mapping[str, Any], *, add: Sequence[str]) -> None:
         """Insert a row, or add the named columns to the row that has this primary key."""
-        insert = postgresql.insert(table) if self.dialect == "postgresql" else sqlite.insert(table)
-        statement = insert.values(**values)
-        sums = {name: table.c[name] + statement.excluded[name] for name in add}
-        await self.execute(statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=sums))
+        await self.execute(_or_add(self.dialect, table, tuple(add)), values)
 
     def new_id(self) -> UUID:
         """Return a fresh row id of this instant."""
@@ -70,3 +75,20 @@ class Transaction:
         """Poke a topic once the work is committed; nothing is poked if it is not."""
         if topic not in self.signals:
             self.signals.append(topic)
+
+
+# Statements are made once and given their values when they run: to make one takes longer than to send it.
+@cache
+def _unless_there(dialect: Dialect, table: sa.Table) -> sa.Insert:
+    return _insert(dialect, table).on_conflict_do_nothing()
+
+
+@cache
+def _or_add(dialect: Dialect, table: sa.Table, columns: tuple[str, ...]) -> sa.Insert:
+    insert = _insert(dialect, table)
+    sums = {name: table.c[name] + insert.excluded[name] for name in columns}
+    return insert.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=sums)
+
+
+def _insert(dialect: Dialect, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)

@@ -1,0 +1,202 @@
+"""No write takes what its model does not name, and none turns one type into another.
+
+The models come from the OpenAPI document, so that a new one is tried from its first day.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from tests.support.contents import contents
+from tests.support.document import Operation, operations, resolve
+from tests.support.platform import Account, PlatformUnderTest
+from zentry.schema.metadata import metadata
+
+# What a body must never set, beside the columns of every table.
+TRAPS: Final = ("__proto__", "constructor", "prototype", "__class__", "__dict__", "$where", "is_admin", "admin", "")
+# JSON by its type; the texts are what a lenient parser would take for the other types.
+VALUES: Final = {
+    "string": ('"text"', '""', '"12"', '"true"', '"null"', '"2026-01-31T12:00:00Z"', '"MQ=="'),
+    "integer": ("7", "0", "-1", "12", "99999999999999999999999999"),
+    "number": ("7.5", "1e-1"),
+    "boolean": ("true", "false"),
+    "null": ("null",),
+    "array": ("[]", '["text"]', "[7]"),
+    "object": ("{}", '{"text": 7}'),
+}
+NO_NUMBERS: Final = ("NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1" * 5_000)
+
+
+@pytest.fixture(params=["sqlite"])
+def dialect(request: pytest.FixtureRequest) -> str:
+    """What is refused here is refused before any statement runs."""
+    return str(request.param)
+
+
+async def test_no_write_takes_a_field_that_its_model_does_not_name(platform: PlatformUnderTest) -> None:
+    ada, ids = await _given(platform)
+    columns = {column.name for table in metadata.sorted_tables for column in table.columns}
+    before = await contents(platform.database)
+
+    for operation in _writes(platform):
+        body = {**(operation.example_body or {}), **ids}
+        fitting = {name: value for name, value in body.items() if name in _properties(operation)}
+        for name in sorted({*columns, *TRAPS} - _properties(operation).keys()):
+            for value in ("admin", None):
+                answer = await _send(platform, operation, ids, ada, json.dumps({**fitting, name: value}))
+                _refused(answer, operation)
+                assert [(error["field"], error["type"]) for error in _errors(answer)] == [(name, "extra_forbidden")]
+
+    assert await contents(platform.database) == before
+
+
+async def test_no_write_turns_one_type_into_another(platform: PlatformUnderTest) -> None:
+    ada, ids = await _given(platform)
+    before = await contents(platform.database)
+    tried = 0
+
+    for operation in _writes(platform):
+        for name, schema in _properties(operation).items():
+            wanted = _types(schema, operation.document)
+            for kind, texts in VALUES.items():
+                if kind in wanted or (kind == "integer" and "number" in wanted):
+                    continue
+                for text in texts:
+                    answer = await _send(platform, operation, ids, ada, _with(operation, ids, name, text))
+                    _refused(answer, operation)
+                    assert name in {error["field"] for error in _errors(answer)}, (operation, name, text)
+                    tried += 1
+
+    assert tried > len(VALUES) * 8
+    assert await contents(platform.database) == before
+
+
+async def test_no_write_takes_a_number_that_is_none(platform: PlatformUnderTest) -> None:
+    ada, ids = await _given(platform)
+    before = await contents(platform.database)
+
+    for operation in _writes(platform):
+        for name in _properties(operation):
+            for text in NO_NUMBERS:
+                _refused(await _send(platform, operation, ids, ada, _with(operation, ids, name, text)), operation)
+
+    assert await contents(platform.database) == before
+
+
+@pytest.mark.parametrize("body", ["[]", "7", "true", '"text"', "[{{}}]", "[[{example}]]", "{example}{example}", ""])
+async def test_no_write_takes_what_is_not_one_object(platform: PlatformUnderTest, body: str) -> None:
+    ada, ids = await _given(platform)
+    before = await contents(platform.database)
+
+    for operation in _writes(platform):
+        text = body.format(example=json.dumps({**(operation.example_body or {})}))
+        answer = await _send(platform, operation, ids, ada, text)
+        if text or operation.what["requestBody"].get("required"):
+            _refused(answer, operation)
+
+    assert await contents(platform.database) == before
+
+
+async def test_no_write_takes_a_field_twice(platform: PlatformUnderTest) -> None:
+    ada, ids = await _given(platform)
+    before = await contents(platform.database)
+
+    for operation in _writes(platform):
+        example = _with(operation, ids)
+        for name, value in json.loads(example).items():
+            answer = await _send(
+                platform, operation, ids, ada, f"{{{json.dumps(name)}: {json.dumps(value)}, {example[1:]}"
+            )
+            _refused(answer, operation)
+            assert answer.json()["detail"] == "The body names a member twice."
+
+    assert await contents(platform.database) == before
+
+
+async def test_every_write_that_has_a_body_is_tried(platform: PlatformUnderTest) -> None:
+    assert {str(operation) for operation in _writes(platform)} == {
+        "POST /auth/login",
+        "POST /auth/refresh",
+        "POST /auth/signup",
+        "POST /billing/credits/add",
+        "POST /projects",
+        "POST /vms",
+        "PUT /auth/profile",
+        "PUT /projects/{project_id}",
+    }
+
+
+async def test_the_bodies_that_the_traps_are_put_into_are_taken_without_them(platform: PlatformUnderTest) -> None:
+    """Else every trap would be refused for another reason."""
+    for operation in _writes(platform):
+        ada = await platform.signup()
+        ids = {"project_id": await platform.given_project(ada)}
+
+        answer = await _send(platform, operation, ids, ada, _with(operation, ids))
+
+        assert answer.is_success or str(operation) == "POST /auth/refresh", answer.text
+
+
+async def test_every_write_model_forbids_further_fields_in_the_document(platform: PlatformUnderTest) -> None:
+    for operation in _writes(platform):
+        assert operation.body_schema is not None
+        assert operation.body_schema["additionalProperties"] is False, operation
+
+
+def _writes(platform: PlatformUnderTest) -> Iterator[Operation]:
+    return (operation for operation in operations(platform) if operation.body_schema is not None)
+
+
+def _properties(operation: Operation) -> dict[str, Any]:
+    assert operation.body_schema is not None
+    return dict(operation.body_schema["properties"])
+
+
+def _types(schema: dict[str, Any], document: dict[str, Any]) -> set[str]:
+    schema = resolve(schema, document)
+    if "anyOf" in schema:
+        return {kind for choice in schema["anyOf"] for kind in _types(choice, document)}
+    return {str(schema["type"])}
+
+
+async def _given(platform: PlatformUnderTest) -> tuple[Account, dict[str, str]]:
+    ada = await platform.signup()
+    return ada, {"project_id": await platform.given_project(ada)}
+
+
+def _with(operation: Operation, ids: dict[str, str], name: str = "", text: str = "") -> str:
+    """Return the example with the ids of what is there, and `text` as one field."""
+    known = _properties(operation)
+    body = {key: value for key, value in {**(operation.example_body or {}), **ids}.items() if key in known}
+    members = {key: json.dumps(value) for key, value in body.items()} | ({name: text} if name else {})
+    return "{" + ", ".join(f"{json.dumps(key)}: {value}" for key, value in members.items()) + "}"
+
+
+async def _send(
+    platform: PlatformUnderTest, operation: Operation, ids: dict[str, str], account: Account, body: str
+) -> httpx.Response:
+    return await platform.client.request(
+        operation.method,
+        operation.path.format(**ids),
+        content=body,
+        headers={**account.headers, "Content-Type": "application/json"},
+    )
+
+
+def _refused(answer: httpx.Response, operation: Operation) -> None:
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json"), (
+        operation,
+        answer.request.content,
+        answer.text,
+    )
+    told = answer.json()
+    assert (told["success"], told["error_code"], told["detail"]) == (False, "VALIDATION_ERROR", told["message"])
+
+
+def _errors(answer: httpx.Response) -> list[dict[str, str]]:
+    return list(answer.json()["details"]["validation_errors"])
