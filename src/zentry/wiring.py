@@ -23,6 +23,7 @@ from zentry.accounts.service import AuthService
 from zentry.accounts.sweep import sweep_counters
 from zentry.accounts.tokens import AccessTokens, SystemSecrets
 from zentry.accounts.types import OnSignup
+from zentry.activity.router import operations_router
 from zentry.activity.router import router as activity_router
 from zentry.activity.service import ActivityService
 from zentry.api.app import create_app
@@ -41,6 +42,7 @@ from zentry.monitoring.service import MonitoringService
 from zentry.monitoring.store import SQLMetricsStore
 from zentry.operations.idempotency import sweep_keys
 from zentry.operations.runner import OperationRunner
+from zentry.operations.types import Kind
 from zentry.operations.waiting import OperationWaiter
 from zentry.platform.clock import Clock, SystemClock
 from zentry.platform.db import Database, Transaction
@@ -134,7 +136,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         on_signup=signup_hooks(settings),
     )
     authenticator = Authenticator(database, tokens=tokens, clock=clock, settings=settings.security)
-    edge = Edge(database, _factories(settings, store, clock))
+    kinds = VMLifecycle(database=database, driver=driver, settings=settings).kinds()
+    edge = Edge(database, _factories(settings, store, clock, kinds))
     app = create_app(
         settings=settings,
         clock=clock,
@@ -148,6 +151,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             billing_router,
             monitoring_router,
             activity_router,
+            operations_router,
             prometheus_router,
         ),
         database_service=database_service,
@@ -168,7 +172,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     )
     runner = OperationRunner(
         database=database,
-        kinds=VMLifecycle(database=database, driver=driver, settings=settings).kinds(),
+        kinds=kinds,
         settings=settings.operations,
         clock=clock,
         random=random,
@@ -197,7 +201,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     )
 
 
-def _factories(settings: Settings, store: SQLMetricsStore, clock: Clock) -> Factories:
+def _factories(settings: Settings, store: SQLMetricsStore, clock: Clock, kinds: Mapping[str, Kind]) -> Factories:
     contents = MachinesOfProject(settings)
     return {
         ProjectService: lambda tx: ProjectService(tx, contents=contents, quotas=settings.quotas),
@@ -205,7 +209,7 @@ def _factories(settings: Settings, store: SQLMetricsStore, clock: Clock) -> Fact
         VMService: lambda tx: VMService(tx, settings),
         Catalogue: lambda tx: Catalogue(tx, settings.billing),
         MonitoringService: lambda tx: MonitoringService(tx, store=store, settings=settings, clock=clock),
-        ActivityService: ActivityService,
+        ActivityService: lambda tx: ActivityService(tx, kinds),
     }
 
 

@@ -46,12 +46,14 @@ class VMLifecycle:
                 (place, Step("boot", act=self._boot, account=self._meter_first_boot, record=self._booted)),
                 release=self._stop_metering,
                 abandon=self._creation_failed,
+                cancellable=True,
             ),
             Kind(
                 START,
                 (place_again, Step("boot", act=self._boot, account=self._meter, record=self._booted, undo=self._halt)),
                 release=self._stop_metering,
                 abandon=self._start_failed,
+                cancellable=True,
             ),
             Kind(
                 STOP, (Step("stop", act=self._halt, record=self._stopped),), release=_keep_money, abandon=self._failed
