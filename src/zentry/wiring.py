@@ -47,6 +47,7 @@ from zentry.operations.waiting import OperationWaiter
 from zentry.platform.clock import Clock, SystemClock
 from zentry.platform.db import Database, Transaction
 from zentry.platform.db.migrations import Migrations
+from zentry.platform.db.notifications import Notifications
 from zentry.platform.db.service import DatabaseService
 from zentry.platform.keys import load_or_create_signing_key
 from zentry.platform.settings import Settings
@@ -103,12 +104,27 @@ async def open_platform(
     database = Database(settings.resolved_database, clock=clock, random=random, signals=signals)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
+        if database.dialect == "postgresql":
+            await stack.enter_async_context(_carrying(database, signals, settings.database.direct_url))
         if driver is None:
             driver = load_driver(DriverContext(settings, settings.data_dir, clock, random))
             stack.push_async_callback(driver.close)
         hasher = PasswordHasher(settings.security)
         stack.callback(hasher.close)
         yield _assemble(settings, clock, random, signals, database, driver, hasher)
+
+
+@contextlib.asynccontextmanager
+async def _carrying(database: Database, signals: Signals, url: str) -> AsyncIterator[None]:
+    """Exchange wake-up calls with the other processes; it connects by itself, sooner or later."""
+    notifications = Notifications(database, signals, url=url)
+    signals.carrier = notifications.send
+    listening = asyncio.create_task(notifications.run(), name="notifications")
+    try:
+        yield
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
 
 
 def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and closes

@@ -56,6 +56,9 @@ class DatabaseSettings(Group):
     """Where the data lies and how it is reached."""
 
     url: str = Field("", description="sqlite:///PATH or postgresql://…; empty means zentry.db in the data directory.")
+    direct_url: str = Field(
+        "", description="PostgreSQL behind a pooler: the URL that bypasses it, for wake-ups; empty takes the url."
+    )
     pool_size: int = Field(8, ge=1, le=200, description="Connections kept open per process.")
     pool_overflow: int = Field(4, ge=0, le=200, description="Connections beyond the pool under load.")
     pool_timeout_seconds: Positive = Field(10.0, le=120, description="Longest wait for a connection from the pool.")
