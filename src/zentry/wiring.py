@@ -61,6 +61,7 @@ from zentry.vms.catalogue import Catalogue
 from zentry.vms.hooks import MachinesOfProject, SuspendMachines
 from zentry.vms.lifecycle import VMLifecycle
 from zentry.vms.projects_router import router as project_vms_router
+from zentry.vms.reconciler import Reconciler
 from zentry.vms.router import catalogue_router
 from zentry.vms.router import router as vms_router
 from zentry.vms.service import VMService
@@ -86,6 +87,7 @@ class Platform:
     runner: OperationRunner
     meter: Meter
     collector: Collector
+    reconciler: Reconciler
     worker: Worker
 
     async def run_worker(self, stop: asyncio.Event) -> None:
@@ -186,6 +188,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     app.state.waiting = WaitingFactory(
         OperationWaiter(database=database, clock=clock, signals=signals), clock, settings.operations.wait_seconds
     )
+    owner = secrets.token_hex(_OWNER_BYTES)
     runner = OperationRunner(
         database=database,
         kinds=kinds,
@@ -193,7 +196,10 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         clock=clock,
         random=random,
         signals=signals,
-        owner=secrets.token_hex(_OWNER_BYTES),
+        owner=owner,
+    )
+    reconciler = Reconciler(
+        database=database, driver=driver, settings=settings, clock=clock, signals=signals, owner=owner
     )
     meter = Meter(database=database, settings=settings.billing, clock=clock, on_exhausted=SuspendMachines(settings))
     collector = Collector(
@@ -213,7 +219,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         runner=runner,
         meter=meter,
         collector=collector,
-        worker=Worker((runner, meter, collector, sweeper)),
+        reconciler=reconciler,
+        worker=Worker((runner, meter, collector, sweeper, reconciler)),
     )
 
 
