@@ -11,9 +11,10 @@ from zentry.activity.schemas import AuditEntryResponse, OperationList, Operation
 from zentry.activity.service import ActivityService
 from zentry.activity.types import OperationFilter
 from zentry.activity.views import OperationView
+from zentry.operations.once import OnceDep
 from zentry.operations.waiting import OperationWaiter
 from zentry.platform.caller import Caller
-from zentry.platform.errors import InvalidInput, NotAuthenticated
+from zentry.platform.errors import IdempotencyMismatch, InvalidInput, NotAuthenticated
 from zentry.platform.ids import parse_id
 from zentry.platform.pagination import CURSOR_PATTERN, decode_cursor, encode_cursor
 from zentry.platform.web import CallerDep, Edge, EdgeDep, JSONBytes, raises
@@ -122,20 +123,23 @@ async def list_vm_operations(
     response_model=OperationResponse,
     responses={
         202: {"model": OperationResponse, "description": "Accepted; asked for with `Prefer: respond-async`."},
-        **raises(OperationNotFound, OperationNotCancellable),
+        **raises(OperationNotFound, OperationNotCancellable, IdempotencyMismatch),
     },
 )
-async def cancel_operation(operation_id: OperationId, caller: CallerDep, edge: EdgeDep, wait: WaitDep) -> Response:
+async def cancel_operation(
+    operation_id: OperationId, caller: CallerDep, edge: EdgeDep, wait: WaitDep, once: OnceDep
+) -> Response:
     """Undo a creation or a start that is under way; the operation ends as `cancelled` and what was held is released.
 
     A VM whose start is cancelled is as it was before. One whose creation is cancelled is in `error`, holds nothing
     and costs nothing: start it or delete it. Cancelling again changes nothing. Other kinds can't be undone.
     """
     async with edge.work() as tx:
-        operation = await edge.service(ActivityService, tx).cancel_operation(parse_id(operation_id), caller=caller)
+        service = edge.service(ActivityService, tx)
+        operation = await once.operation(tx, lambda: service.cancel_operation(parse_id(operation_id), caller=caller))
     await wait.for_end(operation)
     view = await _get(edge, operation_id, caller)
-    return JSONBytes(view, status_code=202 if wait.respond_async else 200, headers={"Vary": "Prefer"})
+    return JSONBytes(view, status_code=202 if wait.respond_async else 200, headers={"Vary": "Prefer", **once.headers})
 
 
 async def _get(edge: Edge, operation_id: str, caller: Caller) -> OperationView:
