@@ -231,7 +231,15 @@ async def test_what_happens_between_the_look_and_the_repair_makes_the_repair_voi
     async with platform.database.read() as tx:
         rows = {
             str(row.id): Row(
-                row.id, row.user_id, row.project_id, VMStatus(row.status), row.wanted, row.fence, None, False
+                row.id,
+                row.user_id,
+                row.project_id,
+                VMStatus(row.status),
+                row.wanted,
+                row.fence,
+                row.updated_at,
+                None,
+                False,
             )
             for row in (await tx.execute(sa.select(vms))).all()
         }
@@ -348,7 +356,7 @@ async def test_a_failed_operation_pokes_the_reconciler(database_url: str, tmp_pa
 def test_every_pair_of_row_and_host_has_an_answer(dialect: str) -> None:
     clock = ManualClock(START)
     row = {
-        status: Row(UUID(int=1), UUID(int=2), UUID(int=3), status, "running", 1, clock.now(), False)
+        status: Row(UUID(int=1), UUID(int=2), UUID(int=3), status, "running", 1, None, clock.now(), False)
         for status in VMStatus
     }
     seen = {power: Observation(UUID(int=1), power, 1, "host-1") for power in Power}

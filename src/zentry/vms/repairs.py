@@ -65,6 +65,7 @@ class Row:
     status: VMStatus
     wanted: str
     fence: int
+    updated_at: datetime | None
     terminated_at: datetime | None
     is_busy: bool
 
@@ -97,6 +98,7 @@ _ROW: Final[tuple[sa.ColumnElement[Any], ...]] = (
     vms.c.status,
     vms.c.wanted,
     vms.c.fence,
+    vms.c.updated_at,
     vms.c.terminated_at,
     operations.c.id.label("operation_id"),
 )
@@ -202,7 +204,13 @@ class Repairs:
 
 
 def _is(seen: Row) -> tuple[sa.ColumnElement[bool], ...]:
-    return vms.c.id == seen.id, vms.c.fence == seen.fence, vms.c.status == seen.status
+    # Each claim raises the fence and each wish sets the time, so whatever was done or asked for since is in the row.
+    return (
+        vms.c.id == seen.id,
+        vms.c.fence == seen.fence,
+        vms.c.status == seen.status,
+        vms.c.updated_at.is_not_distinct_from(seen.updated_at),
+    )
 
 
 def _is_idle(seen: Row) -> sa.ColumnElement[bool]:
@@ -217,6 +225,7 @@ def _row(row: sa.Row[Any]) -> Row:
         status=VMStatus(row.status),
         wanted=row.wanted,
         fence=row.fence,
+        updated_at=row.updated_at,
         terminated_at=row.terminated_at,
         is_busy=row.operation_id is not None,
     )
