@@ -22,6 +22,7 @@ from zentry.projects.quotas import Quotas
 from zentry.schema.vms import VMStatus
 from zentry.vms.addresses import AddressPool
 from zentry.vms.kinds import CREATE, DELETE, RESTART, START, STOP
+from zentry.vms.regions import Regions
 from zentry.vms.repository import VMRepository
 from zentry.vms.states import VMEvent, next_state
 from zentry.vms.types import VM
@@ -46,12 +47,14 @@ class VMLifecycle:
                 (place, Step("boot", act=self._boot, account=self._meter_first_boot, record=self._booted)),
                 release=self._stop_metering,
                 abandon=self._creation_failed,
+                cancellable=True,
             ),
             Kind(
                 START,
                 (place_again, Step("boot", act=self._boot, account=self._meter, record=self._booted, undo=self._halt)),
                 release=self._stop_metering,
                 abandon=self._start_failed,
+                cancellable=True,
             ),
             Kind(
                 STOP, (Step("stop", act=self._halt, record=self._stopped),), release=_keep_money, abandon=self._failed
@@ -141,6 +144,7 @@ class VMLifecycle:
         landed = await VMRepository(tx).land(claim, seen=vm.status, status=vm.status, wanted="stopped")
         if not landed:
             raise LostClaim
+        await Regions(tx).request(vm.id)
         await _record(tx, claim, vm, "vm.start_failed", code=failure.code, message=failure.message)
 
     async def _failed(self, tx: Transaction, claim: Claim, failure: Failure) -> None:
@@ -155,6 +159,8 @@ class VMLifecycle:
         status = next_state(vm.status, event)
         if not await VMRepository(tx).land(claim, seen=vm.status, status=status, **values):
             raise LostClaim
+        if failure is not None:
+            await Regions(tx).request(vm.id)  # What could not be undone is for the reconciler to find.
         facts = {"code": failure.code, "message": failure.message} if failure else {}
         await _record(tx, claim, vm, f"vm.{_EVENT_NAMES.get(status, status)}", before=vm.status, after=status, **facts)
         return vm

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 
 from zentry.operations.types import Claim
 from zentry.platform.db import Transaction, values
+from zentry.platform.etags import ANY_VERSION, Precondition, version_of
 from zentry.schema.projects import projects
 from zentry.schema.vms import StopReason, VMStatus, images, instance_types, is_alive, vms
 from zentry.vms.types import VM, Image, InstanceType
@@ -92,13 +94,24 @@ class VMRepository:
             },
         )
 
+    async def find_version(self, vm_id: UUID) -> datetime | None:
+        """Return the version in which a machine is."""
+        return (await self._tx.execute(sa.select(version_of(vms)).where(vms.c.id == vm_id))).scalar_one_or_none()
+
     async def wish(
-        self, vm_id: UUID, *, seen: VMStatus, wanted: str, reason: StopReason | None = None, **changes: Any
+        self,
+        vm_id: UUID,
+        *,
+        seen: VMStatus,
+        wanted: str,
+        reason: StopReason | None = None,
+        match: Precondition = ANY_VERSION,
+        **changes: Any,
     ) -> bool:
-        """Record what is wanted of a machine that is in the state that was seen."""
+        """Record what is wanted of a machine that is in the state that was seen, and in a version that is meant."""
         wished = await self._tx.execute(
             sa.update(vms)
-            .where(vms.c.id == vm_id, vms.c.status == seen)
+            .where(vms.c.id == vm_id, vms.c.status == seen, match.holds(vm_id, version_of(vms)))
             .values(wanted=wanted, stop_reason=reason, updated_at=self._tx.now, **changes)
         )
         return wished.rowcount == 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Network
-from typing import Final
+from typing import Final, Self
 from uuid import UUID
 
 from zentry.billing.service import BillingService
@@ -22,6 +22,7 @@ from zentry.operations.types import Operation
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
 from zentry.platform.errors import Conflict, InvalidInput, NotFound
+from zentry.platform.etags import ANY_VERSION, Precondition
 from zentry.platform.settings import Settings
 from zentry.projects.quotas import Quotas
 from zentry.schema.vms import StopReason, VMStatus
@@ -47,13 +48,21 @@ class VMService:
         self._billing = BillingService(tx, settings.billing)
         self._quotas = Quotas(tx)
         self._events = EventRecorder(tx)
+        self._match = ANY_VERSION
         self._addresses = AddressPool(tx, IPv4Network(settings.compute.network))
+
+    def only_if(self, match: Precondition) -> Self:
+        """Let what is asked for next be meant for some versions of the machine only."""
+        self._match = match
+        return self
 
     async def get_vm(self, vm_id: UUID | None, *, caller: Caller) -> VM:
         """Return a machine of the caller, or raise `VMNotFound`."""
         vm = None if vm_id is None else await self._vms.find(vm_id, user_id=caller.user_id)
         if vm is None:
             raise VMNotFound
+        if self._match.is_given:  # A plain answer before any rule is looked at; the wish decides.
+            self._match.ensure(vm.id, await self._vms.find_version(vm.id))
         return vm
 
     async def create_vm(
@@ -193,7 +202,9 @@ class VMService:
         )
 
     async def _wish(self, vm: VM, *, wanted: str, reason: StopReason | None = None, **values: object) -> None:
-        if not await self._vms.wish(vm.id, seen=vm.status, wanted=wanted, reason=reason, **values):
+        if not await self._vms.wish(vm.id, seen=vm.status, wanted=wanted, reason=reason, match=self._match, **values):
+            if self._match.is_given:
+                raise self._match.failed()
             raise Conflict("The VM has just changed its state; look at it and try again.")
 
     async def _record(self, kind: str, vm: VM, operation: Operation, *, caller: Caller | None, **data: object) -> None:
