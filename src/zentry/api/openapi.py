@@ -38,6 +38,7 @@ _VM: Final = {"vm_id": "$response.body#/id"}
 _SAME_VM: Final = {"vm_id": "$response.body#/data/vm_id"}
 _PROJECT: Final = {"project_id": "$response.body#/id"}
 _OPERATION: Final = Link("get_operation", {"operation_id": "$response.body#/data/operation_id"})
+_CANCEL: Final = Link("cancel_operation", {"operation_id": "$response.body#/data/operation_id"})
 _REFRESH: Final = Link("refresh", body={"refresh_token": "$response.body#/refresh_token"})
 LINKS: Final[Mapping[str, Sequence[Link]]] = {
     "signup": (_REFRESH,),
@@ -66,7 +67,13 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
         Link("get_billing_history", _VM),
         Link("get_project", {"project_id": "$response.body#/project_id"}),
     ),
-    "start_vm": (_OPERATION, Link("get_vm", _SAME_VM), Link("stop_vm", _SAME_VM), Link("restart_vm", _SAME_VM)),
+    "start_vm": (
+        _OPERATION,
+        _CANCEL,
+        Link("get_vm", _SAME_VM),
+        Link("stop_vm", _SAME_VM),
+        Link("restart_vm", _SAME_VM),
+    ),
     "stop_vm": (_OPERATION, Link("get_vm", _SAME_VM), Link("start_vm", _SAME_VM), Link("restart_vm", _SAME_VM)),
     "restart_vm": (_OPERATION, Link("get_vm", _SAME_VM), Link("stop_vm", _SAME_VM)),
 }
