@@ -222,7 +222,8 @@ async def test_an_id_of_somebody_else_is_answered_like_an_unknown_one(platform: 
 
 
 async def test_each_place_for_an_id_is_tried(platform: PlatformUnderTest) -> None:
-    tried = {str(operation): _places(operation, ("project_id", "vm_id", "operation_id")) for operation in operations(platform)}
+    names = ("project_id", "vm_id", "operation_id")
+    tried = {str(operation): _places(operation, names) for operation in operations(platform)}
 
     assert {name for name, places in tried.items() if places} == {
         *(str(operation) for operation in operations(platform) if operation.is_secured and "{" in operation.path),
