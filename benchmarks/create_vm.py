@@ -56,19 +56,29 @@ def main(rounds: int = 9, creates: int = 1000) -> None:
         settings = settings_for(place / "data", database={"url": url, **pools})
         configure_logging(settings.log)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            platform_rates, bare_rates, count = runner.run(_measure(settings, rounds=rounds, creates=creates))
-    ratios = [ours / bare for ours, bare in zip(platform_rates, bare_rates, strict=True)]
+            platform, bare, count = runner.run(_measure(settings, rounds=rounds, creates=creates))
+    ratios = [ours.rate / theirs.rate for ours, theirs in zip(platform, bare, strict=True)]
     show(
         f"Creating a VM: one transaction of {count} statements, {_AT_ONCE} at once",
         [
-            Figure("the platform", platform_rates, "/s", digits=0),
-            Figure("the same statements through asyncpg", bare_rates, "/s", digits=0),
+            Figure("the platform", [turn.rate for turn in platform], "/s", digits=0),
+            Figure("the same statements through asyncpg", [turn.rate for turn in bare], "/s", digits=0),
             Figure("platform / bare", ratios, "×", digits=3, goal="≥ 0.4 ×"),
+            Figure("processor time of the platform", [turn.cpu_us for turn in platform], "µs", digits=0),
+            Figure("processor time of the bare side", [turn.cpu_us for turn in bare], "µs", digits=0),
         ],
     )
 
 
-async def _measure(settings: Settings, *, rounds: int, creates: int) -> tuple[list[float], list[float], int]:
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """How fast machines were created, and what one cost this process."""
+
+    rate: float
+    cpu_us: float
+
+
+async def _measure(settings: Settings, *, rounds: int, creates: int) -> tuple[list[_Turn], list[_Turn], int]:
     async with open_platform(settings) as platform:
         await platform.migrations.upgrade()
         accounts = await make_accounts(platform, _ACCOUNTS)
@@ -78,28 +88,28 @@ async def _measure(settings: Settings, *, rounds: int, creates: int) -> tuple[li
         gc.freeze()
         turns = itertools.cycle(accounts)
         names = (f"machine-{number}" for number in itertools.count())
-        rates: dict[str, list[float]] = {"platform": [], "bare": []}
+        ours: list[_Turn] = []
+        theirs: list[_Turn] = []
         for _ in range(rounds + 1):
-            rates["platform"].append(
-                await _rate(lambda account, name: make_machine(platform, account, name), turns, names, creates)
-            )
-            rates["bare"].append(await _rate(bare.create, turns, names, creates))
+            ours.append(await _turn(lambda account, name: make_machine(platform, account, name), turns, names, creates))
+            theirs.append(await _turn(bare.create, turns, names, creates))
         await bare.close()
-    return rates["platform"][1:], rates["bare"][1:], len(statements)  # The first round warms up.
+    return ours[1:], theirs[1:], len(statements)  # The first round warms up.
 
 
-async def _rate(
+async def _turn(
     create: Callable[[Account, str], Awaitable[None]], turns: Iterator[Account], names: Iterator[str], creates: int
-) -> float:
-    """Return how many machines were created per second."""
+) -> _Turn:
+    """Create machines, so many at once."""
 
     async def work() -> None:
         for _ in range(creates // _AT_ONCE):
             await create(next(turns), next(names))
 
-    started = time.perf_counter()
+    count = creates // _AT_ONCE * _AT_ONCE
+    started, spent = time.perf_counter(), time.process_time()
     await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
-    return creates // _AT_ONCE * _AT_ONCE / (time.perf_counter() - started)
+    return _Turn(rate=count / (time.perf_counter() - started), cpu_us=(time.process_time() - spent) / count * 1_000_000)
 
 
 async def _record(platform: Platform, account: Account) -> Sequence[Statement]:
