@@ -10,7 +10,6 @@ it decides nothing. Both run 32 at once over many accounts, in turns; PostgreSQL
 from __future__ import annotations
 
 import asyncio
-import gc
 import hashlib
 import itertools
 import sys
@@ -28,6 +27,7 @@ import uvloop
 from benchmarks.harness import Figure, directory, on_core, postgres, settings_for, show
 from benchmarks.recording import Statement, recorded
 from benchmarks.seeding import Account, make_accounts, make_machine
+from zentry.cli.serving import tune_garbage_collection
 from zentry.platform.ids import new_id
 from zentry.platform.logging import configure_logging
 from zentry.platform.settings import Settings
@@ -84,8 +84,7 @@ async def _measure(settings: Settings, *, rounds: int, creates: int) -> tuple[li
         accounts = await make_accounts(platform, _ACCOUNTS)
         statements = await _record(platform, accounts[0])
         bare = await Bare.open(settings.database.url, statements, accounts[0])
-        gc.collect()
-        gc.freeze()
+        tune_garbage_collection()
         turns = itertools.cycle(accounts)
         names = (f"machine-{number}" for number in itertools.count())
         ours: list[_Turn] = []

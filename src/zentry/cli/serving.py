@@ -71,7 +71,7 @@ async def _run(settings: Settings, listening: socket.socket | None, *, worker: b
             await platform.migrations.upgrade()
         else:
             await platform.migrations.require_head()
-        _tune_garbage_collection()
+        tune_garbage_collection()
         if not worker:
             await serve(platform)
             return
@@ -124,7 +124,8 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-def _tune_garbage_collection() -> None:
+def tune_garbage_collection() -> None:
+    """Spare the collector what lives as long as the process, and let it look at the rest less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)

@@ -6,6 +6,7 @@ row on which all creates would queue, and in a network that is half full two dra
 
 from __future__ import annotations
 
+from functools import cache
 from ipaddress import IPv4Network
 from typing import Final
 from uuid import UUID
@@ -19,13 +20,15 @@ from zentry.vms.errors import NoFreeAddress
 _DRAWS: Final = 64
 _SMALL_NETWORK: Final = 65_536
 
+_parsed = cache(IPv4Network)
+
 
 class AddressPool:
     """Leases addresses of one network inside a transaction."""
 
-    def __init__(self, tx: Transaction, network: IPv4Network) -> None:
+    def __init__(self, tx: Transaction, network: str) -> None:
         self._tx = tx
-        self._network = network
+        self._network = _parsed(network)
 
     async def lease(self, vm_id: UUID) -> str:
         """Return an address that nobody else has, or raise `NoFreeAddress`."""

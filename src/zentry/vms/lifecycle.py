@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from ipaddress import IPv4Network
 from typing import Any
 
 from zentry.billing.service import BillingService
@@ -166,7 +165,7 @@ class VMLifecycle:
         return vm
 
     async def _release_address(self, tx: Transaction, vm: VM) -> None:
-        await AddressPool(tx, IPv4Network(self._settings.compute.network)).release(vm.id)
+        await AddressPool(tx, self._settings.compute.network).release(vm.id)
 
 
 _EVENT_NAMES: Mapping[VMStatus, str] = {VMStatus.ERROR: "failed"}

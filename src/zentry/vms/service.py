@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from ipaddress import IPv4Network
 from typing import Final, Self
 from uuid import UUID
 
@@ -49,7 +48,7 @@ class VMService:
         self._quotas = Quotas(tx)
         self._events = EventRecorder(tx)
         self._match = ANY_VERSION
-        self._addresses = AddressPool(tx, IPv4Network(settings.compute.network))
+        self._addresses = AddressPool(tx, settings.compute.network)
 
     def only_if(self, match: Precondition) -> Self:
         """Let what is asked for next be meant for some versions of the machine only."""
