@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from tests.support.invariants import broken_invariants
+from zentry.invariants import broken_invariants
 from tests.support.platform import Account, PlatformUnderTest
 from zentry.billing.errors import InsufficientCredits
 from zentry.billing.reports import BillingReports
