@@ -57,5 +57,3 @@ class ChanceFaults(Faults):
             if draw < 0:
                 return kind
         return FaultKind.REJECTED if action in _REFUSABLE else FaultKind.UNAVAILABLE
-
-

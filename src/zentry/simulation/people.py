@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -76,6 +76,10 @@ class City:
     auth: AuthService
     vms_per_project: int
     tally: Tally
+
+
+def _machine(row: sa.Row[Any]) -> _Machine:
+    return _Machine(row.id, VMStatus(row.status), row.wanted, row.stop_reason, row.created_at)
 
 
 class User:
@@ -149,7 +153,7 @@ class User:
             parameters = {"user_id": self._caller.user_id}
             available: int = (await tx.execute(_AVAILABLE, parameters)).scalar_one()
             rows = (await tx.execute(_MINE, parameters)).all()
-        return available, [_Machine(row[0], VMStatus(row[1]), *row[2:]) for row in rows]
+        return available, [_machine(row) for row in rows]
 
     async def _create(self) -> None:
         self._made += 1

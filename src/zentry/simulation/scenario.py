@@ -1,4 +1,4 @@
-"""Scenarios: who uses the platform and what goes wrong, as a TOML file. Unknown keys and impossible sizes are refused."""
+"""Scenarios as TOML files: who uses the platform and what goes wrong. What does not fit is refused by its name."""
 
 from __future__ import annotations
 
@@ -208,8 +208,8 @@ def _line(error: Any, model: type[BaseModel], *, prefix: str = "") -> str:
     name = prefix + ".".join(location)
     if error["type"] == "extra_forbidden":
         return f"{name}: there is no such key.{_nearest(location, model, prefix)}"
-    given = "" if isinstance(error["input"], dict) else f" (it is {str(error['input'])[:60]!r})"
-    message = str(error["msg"]).removeprefix("Value error, ")
+    given = "" if isinstance(error["input"], dict) else f" (it is {repr(error['input'])[:60]})"
+    message = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
     return f"{name or 'the whole'}: {message}{given}."
 
 

@@ -10,9 +10,10 @@ time to end that the platform promises. What is not in order then never would be
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from random import Random
@@ -30,7 +31,7 @@ from zentry.compute.simulator.faults import Faults
 from zentry.compute.simulator.latency import Latency
 from zentry.compute.simulator.world import Fleet, World
 from zentry.compute.types import Power
-from zentry.invariants import broken_invariants
+from zentry.invariants import Checkpoint, broken_invariants
 from zentry.monitoring.probe import RecentRequests
 from zentry.monitoring.store import SQLMetricsStore
 from zentry.platform.clock import Clock
@@ -59,6 +60,7 @@ Result = TypeVar("Result")
 
 _DAY: Final = timedelta(days=1)
 _MOMENTS: Final = 240
+_OFTEN: Final = timedelta(minutes=15)
 _MOST_BROKEN: Final = 20
 _LOOK_AGAIN_SECONDS: Final = 5.0
 _BACKOFFS_SECONDS: Final = 300.0
@@ -73,6 +75,10 @@ _TYPES: Final = "SELECT name FROM instance_types"
 
 class SimulationTools:
     """What a simulation is put together from; a test plants its bugs here."""
+
+    def world(self, fleet: Fleet) -> World:
+        """Return the hosts that all worker processes drive."""
+        return World(":memory:", fleet=fleet)
 
     def driver(self, world: World, *, clock: Clock, seed: int, latency: Latency, faults: Faults) -> ComputeDriver:
         """Return the driver of one worker process."""
@@ -106,8 +112,6 @@ class Simulation:
         self._store = store or MemoryStore()
         self._tools = tools or SimulationTools()
         self._on_day = on_day
-        self._loop = VirtualLoop()
-        self._clock = VirtualClock(self._loop, start=scenario.start)
         self._chaos = Chaos(scenario.faults, self._random("chaos"))
         self._signals = Signals()
         self._ids = self._random("ids")
@@ -118,24 +122,26 @@ class Simulation:
         self._lives = 0
         self._deaths = 0
         self._checks = 0
+        self._checkpoint = Checkpoint()
 
     def run(self) -> Outcome:
         """Simulate, and return what came of it."""
         self._store.reset()
         raw = self._store.raw
         self._ensure_types({name for (name,) in raw.execute(_TYPES)})
+        self._loop = VirtualLoop()
+        self._clock = VirtualClock(self._loop, start=self._scenario.start)
         self._watch = Watch(raw)
         self._database = SynchronousDatabase(
             self._store, clock=self._clock, random=self._ids, signals=self._signals, on_commit=self._after_commit
         )
         simulator = self._settings.simulator
-        self._world = World(
-            ":memory:",
-            fleet=Fleet(hosts=simulator.hosts, vcpus=simulator.host_vcpus, memory_mib=simulator.host_memory_mib),
+        self._world = self._tools.world(
+            Fleet(hosts=simulator.hosts, vcpus=simulator.host_vcpus, memory_mib=simulator.host_memory_mib)
         )
         started = time.perf_counter()
         try:
-            with self._hearing():
+            with self._hearing(), _rare_collections():
                 run_virtually(self._main(), self._loop)
         finally:
             self._world.close()
@@ -190,7 +196,9 @@ class Simulation:
         """Run one worker process after another: each death is followed by a new one."""
         while True:
             self._lives += 1
-            process = Process(f"worker-{self._lives}", clock=self._clock, chaos=self._chaos, on_trouble=self._wake_later)
+            process = Process(
+                f"worker-{self._lives}", clock=self._clock, chaos=self._chaos, on_trouble=self._wake_later
+            )
             main = asyncio.create_task(self._work(process), name=process.name)
             process.start(main)
             try:
@@ -258,14 +266,14 @@ class Simulation:
 
     async def _observe(self) -> None:
         """Note how things stand, and check everything once per day."""
-        step = self._duration / _MOMENTS
+        step = max(self._duration / _MOMENTS, _OFTEN)
         next_day, day = self._scenario.start + _DAY, 0
         while True:
             self._note()
             await self._clock.sleep(step.total_seconds())
             while self._clock.now() >= next_day:
                 day, next_day = day + 1, next_day + _DAY
-                await self._check_books()
+                await self._check_books(self._checkpoint)
                 if self._on_day is not None:
                     self._on_day(day)
 
@@ -275,10 +283,10 @@ class Simulation:
     def _after_commit(self) -> None:
         self._report(self._watch.look())
 
-    async def _check_books(self) -> None:
+    async def _check_books(self, checkpoint: Checkpoint | None = None) -> None:
         self._checks += 1
         late = self._clock.now() - timedelta(seconds=self._patience_seconds())
-        self._report([*self._watch.overdue(before=late), *await broken_invariants(self._database)])
+        self._report([*self._watch.overdue(before=late), *await broken_invariants(self._database, checkpoint)])
 
     async def _check_all(self) -> None:
         """Check what must hold when nothing is under way any more."""
@@ -381,6 +389,17 @@ class Simulation:
             )
 
 
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for cycles rarely: nearly everything dies by its reference count."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 class _NoHasher:
     """Keeps no secret, because nobody signs in."""
 
@@ -418,8 +437,7 @@ def _with_error(_logger: object, _method: str, event: structlog.typing.EventDict
     return event
 
 
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-

@@ -22,6 +22,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._virtual_seconds = 0.0
+        # Timers as near as this are due. Far from zero the base class's nanosecond would be lost in a float.
+        self._clock_resolution = 1e-6
         self._selector = self  # The base class asks it for what came from outside.
 
     def time(self) -> float:
@@ -34,17 +36,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
             raise RuntimeError(_FOREVER)
         if timeout > 0:
             # Not `+= timeout`: far from zero a sum can fall short of the timer, again and again.
-            self._virtual_seconds = max(self._virtual_seconds, self._scheduled[0].when())
+            timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]  # typeshed leaves it out
+            self._virtual_seconds = max(self._virtual_seconds, timers[0].when())
         return ()
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]  # the base class promises a future of the function's own type
         """Call at once: a thread would finish at a moment that nobody chose."""
         del executor
         future = self.create_future()
-        try:
-            future.set_result(func(*args))
-        except Exception as error:  # noqa: BLE001 - it belongs to whoever awaits the future
-            future.set_exception(error)
+        future.set_result(func(*args))
         return future
 
     def _process_events(self, event_list: object) -> None:

@@ -19,9 +19,7 @@ Sweep = Callable[[Transaction], Awaitable[int]]
 class Sweeper:
     """Runs every sweep on a timer."""
 
-    def __init__(
-        self, *, database: Database, clock: Clock, sweeps: Sequence[Sweep], interval_seconds: float
-    ) -> None:
+    def __init__(self, *, database: Database, clock: Clock, sweeps: Sequence[Sweep], interval_seconds: float) -> None:
         self._database = database
         self._clock = clock
         self._sweeps = tuple(sweeps)
