@@ -66,7 +66,7 @@ from zentry.vms.router import catalogue_router
 from zentry.vms.router import router as vms_router
 from zentry.vms.service import VMService
 from zentry.worker.sweeper import Sweeper
-from zentry.worker.worker import Worker
+from zentry.worker.worker import Loop, Worker
 
 _OWNER_BYTES: Final = 6
 
@@ -214,7 +214,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         meter=loops.meter,
         collector=loops.collector,
         reconciler=loops.reconciler,
-        worker=loops.worker,
+        worker=Worker(loops.all),
     )
 
 
@@ -229,9 +229,9 @@ class Loops:
     reconciler: Reconciler
 
     @property
-    def worker(self) -> Worker:
-        """All of them together."""
-        return Worker((self.runner, self.meter, self.collector, self.sweeper, self.reconciler))
+    def all(self) -> tuple[Loop, ...]:
+        """All of them."""
+        return self.runner, self.meter, self.collector, self.sweeper, self.reconciler
 
 
 def assemble_loops(
@@ -258,9 +258,7 @@ def assemble_loops(
             signals=signals,
             owner=owner,
         ),
-        meter=Meter(
-            database=database, settings=settings.billing, clock=clock, on_exhausted=SuspendMachines(settings)
-        ),
+        meter=Meter(database=database, settings=settings.billing, clock=clock, on_exhausted=SuspendMachines(settings)),
         collector=Collector(
             database=database, driver=driver, store=store, settings=settings, clock=clock, requests=requests
         ),

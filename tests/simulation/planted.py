@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from zentry.billing.meter import Meter
 from zentry.compute.driver import ComputeDriver
 from zentry.compute.simulator.driver import SimulatorDriver
 from zentry.compute.simulator.faults import Faults
@@ -16,8 +17,7 @@ from zentry.compute.simulator.world import Fleet, World
 from zentry.platform.clock import Clock
 from zentry.platform.settings import Settings
 from zentry.simulation.simulation import SimulationTools
-from zentry.wiring import Loops
-from zentry.worker.worker import Worker
+from zentry.worker.worker import Loop
 
 
 class _ForgetfulWorld(World):
@@ -35,9 +35,8 @@ class ForgottenFences(SimulationTools):
 class IdleMeter(SimulationTools):
     """Workers without a meter: nothing is renewed, and nothing stops when its credit ends."""
 
-    def loops(self, settings: Settings, **parts: Any) -> Loops:
-        loops = super().loops(settings, **parts)
-        return replace(loops, worker=Worker((loops.runner, loops.collector)))
+    def loops(self, settings: Settings, **parts: Any) -> Sequence[Loop]:
+        return [loop for loop in super().loops(settings, **parts) if not isinstance(loop, Meter)]
 
 
 class _ImpatientDriver(SimulatorDriver):

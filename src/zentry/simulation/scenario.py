@@ -163,6 +163,7 @@ _SUITABLE: Final[Mapping[str, Mapping[str, Any]]] = {
         "suspend_before_seconds": 120,
     },
     "monitoring": {"sample_seconds": 3600.0},
+    "reconciler": {"interval_seconds": 1800.0, "orphan_grace_seconds": 3600.0},
 }
 
 

@@ -54,7 +54,9 @@ from zentry.simulation.processes import Process, ProcessClock, ProcessDatabase
 from zentry.simulation.scenario import BadScenario, Scenario
 from zentry.simulation.virtual_time import VirtualClock, VirtualLoop, run_virtually
 from zentry.simulation.watch import Watch
-from zentry.wiring import Loops, assemble_loops, factories, signup_hooks
+from zentry.vms.lifecycle import VMLifecycle
+from zentry.wiring import assemble_loops, factories, signup_hooks
+from zentry.worker.worker import Loop, Worker
 
 Result = TypeVar("Result")
 
@@ -84,9 +86,9 @@ class SimulationTools:
         """Return the driver of one worker process."""
         return SimulatorDriver(world, clock=clock, seed=seed, latency=latency, faults=faults)
 
-    def loops(self, settings: Settings, **parts: Any) -> Loops:
+    def loops(self, settings: Settings, **parts: Any) -> Sequence[Loop]:
         """Return the loops of one worker process."""
-        return assemble_loops(settings, **parts)
+        return assemble_loops(settings, **parts).all
 
 
 class Simulation:
@@ -169,7 +171,7 @@ class Simulation:
     async def _main(self) -> None:
         self._stop = asyncio.Event()
         auth = self._auth()
-        edge = Edge(self._database, factories(self._settings, self._metrics, self._clock))
+        edge = Edge(self._database, factories(self._settings, self._metrics, self._clock, {}))
         city = City(
             scenario=self._scenario,
             seed=self._seed,
@@ -239,11 +241,12 @@ class Simulation:
             signals=self._signals,
             database=database,
             driver=driver,
+            kinds=VMLifecycle(database=database, driver=driver, settings=self._settings).kinds(),
             owner=process.name,
             store=self._metrics,
             requests=RecentRequests(),
         )
-        await loops.worker.run(asyncio.Event())
+        await Worker(loops).run(asyncio.Event())
 
     def _wake_later(self, seconds: float) -> None:
         """See to it that somebody looks at the queue once the leases of a process in trouble have run out."""
@@ -278,6 +281,7 @@ class Simulation:
                     self._on_day(day)
 
     def _note(self) -> None:
+        self._report(self._differences())
         self._moments.append(look_around(self._store.raw, self._world.hosts(), at=self._clock.now()))
 
     def _after_commit(self) -> None:
@@ -296,7 +300,6 @@ class Simulation:
         active = self._store.raw.execute(_ACTIVE).fetchone()[0]
         if active:
             self._report([f"{active} operations have not ended"])
-        self._report(self._differences())
 
     def _differences(self) -> Iterator[str]:
         """Return where the hosts show something else than the rows."""

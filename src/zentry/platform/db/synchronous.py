@@ -11,6 +11,7 @@ may be held across a call to the world.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -26,11 +27,22 @@ from sqlalchemy.pool import StaticPool
 from zentry.platform.clock import Clock
 from zentry.platform.db.database import Database, to_json
 from zentry.platform.db.migrations import build_schema
+from zentry.platform.db.observe import QueryWatch
 from zentry.platform.db.transaction import Parameters, Transaction
 from zentry.platform.signals import Signals
 
 _STATEMENTS: Final = 1024
 _URL: Final = "sqlite://"
+
+
+class _Unwatched(QueryWatch):
+    """Notes nothing: how long a statement took says nothing on virtual time."""
+
+    def note(self, result: sa.CursorResult[Any], seconds: float) -> None:
+        """Do nothing."""
+
+
+_UNWATCHED: Final = _Unwatched(slow_seconds=math.inf)
 
 
 class MemoryStore:
@@ -86,7 +98,7 @@ class SynchronousDatabase(Database):
         raw = self._store.raw
         assert not raw.in_transaction, "a unit of work is open and waits for something: nothing may wait inside of one"
         raw.execute("BEGIN IMMEDIATE")
-        tx = self._open()
+        tx = self._begin()
         try:
             yield tx
         except BaseException:
@@ -95,14 +107,13 @@ class SynchronousDatabase(Database):
         raw.execute("COMMIT")
         if self._on_commit is not None:
             self._on_commit()
-        for topic in tx.signals:
-            self._signals.poke(topic)
+        self._signals.announce(tx.signals)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
         """Look at what is committed."""
         assert not self._store.raw.in_transaction, "a unit of work is open: look inside of it, or after it"
-        yield self._open()
+        yield self._begin()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Transaction]:
@@ -123,8 +134,9 @@ class SynchronousDatabase(Database):
     async def close(self) -> None:
         """Do nothing: the store is its owner's."""
 
-    def _open(self) -> Transaction:
-        return Transaction(self._statements, now=self._clock.now(), random=self._random, dialect=self.dialect)
+    def _begin(self) -> Transaction:
+        now = self._clock.now()
+        return Transaction(self._statements, now=now, random=self._random, dialect=self.dialect, watch=_UNWATCHED)
 
 
 class _Statements:
