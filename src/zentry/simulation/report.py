@@ -75,7 +75,7 @@ def _over_time(moments: Sequence[Moment]) -> Table:
 
 def _operations(outcome: Outcome) -> Table:
     table = Table(title="Operations", title_justify="left", header_style="bold")
-    table.add_column("Kind")
+    table.add_column("Kind", min_width=11)
     for name in ("Count", "Succeeded", "Failed", "Superseded", "p50 s", "p99 s", "Longest s"):
         table.add_column(name, justify="right")
     for kind in outcome.operations:
