@@ -24,7 +24,8 @@ _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 def print_report(outcome: Outcome, console: Console) -> None:
     """Print everything that a person wants to know."""
     console.print(_head(outcome))
-    console.print(_over_time(outcome.moments))
+    console.print(_vms(outcome.moments))
+    console.print(_money_and_hosts(outcome.moments))
     console.print(_operations(outcome))
     console.print(_requests(outcome))
     console.print(_verdict(outcome))
@@ -51,33 +52,41 @@ def _head(outcome: Outcome) -> Group:
     return Group(first, Text(second), Text())
 
 
-def _over_time(moments: Sequence[Moment]) -> Table:
-    table = Table(title="Over time", title_justify="left", header_style="bold")
-    table.add_column("When (UTC)")
-    table.add_column("Users", justify="right")
-    for status in VMStatus:
-        table.add_column(status.capitalize(), justify="right")
-    for name in ("Credits", "Held", "Spent", "vCPUs", "Memory"):
-        table.add_column(name, justify="right")
+def _vms(moments: Sequence[Moment]) -> Table:
+    table = _table("VMs", "When (UTC)", "Users", *(status.capitalize() for status in VMStatus))
     for moment in _thinned(moments):
-        table.add_row(
-            f"{moment.at:%m-%d %H:%M}",
-            f"{moment.users:,}",
-            *(f"{moment.vms[status]:,}" for status in VMStatus),
-            *(f"{money.to_credits(micros):,.2f}" for micros in (moment.credits, moment.held, moment.spent)),
-            f"{share(moment.vcpus_used, moment.vcpus):.0%}",
-            f"{share(moment.memory_mib_used, moment.memory_mib):.0%}",
-        )
+        table.add_row(_when(moment), f"{moment.users:,}", *(f"{moment.vms[status]:,}" for status in VMStatus))
     table.caption = f"running  {sparkline([moment.vms[VMStatus.RUNNING] for moment in moments])}"
     table.caption_justify = "left"
     return table
 
 
-def _operations(outcome: Outcome) -> Table:
-    table = Table(title="Operations", title_justify="left", header_style="bold")
-    table.add_column("Kind", min_width=11)
-    for name in ("Count", "Succeeded", "Failed", "Superseded", "p50 s", "p99 s", "Longest s"):
+def _money_and_hosts(moments: Sequence[Moment]) -> Table:
+    table = _table("Credits and hosts", "When (UTC)", "Credits", "Held", "Spent", "vCPUs", "Memory")
+    for moment in _thinned(moments):
+        table.add_row(
+            _when(moment),
+            *(f"{money.to_credits(micros):,.2f}" for micros in (moment.credits, moment.held, moment.spent)),
+            f"{share(moment.vcpus_used, moment.vcpus):.0%}",
+            f"{share(moment.memory_mib_used, moment.memory_mib):.0%}",
+        )
+    return table
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold")
+    table.add_column(first, no_wrap=True)
+    for name in others:
         table.add_column(name, justify="right")
+    return table
+
+
+def _when(moment: Moment) -> str:
+    return f"{moment.at:%m-%d %H:%M}"
+
+
+def _operations(outcome: Outcome) -> Table:
+    table = _table("Operations", "Kind", "Count", "Succeeded", "Failed", "Superseded", "p50 s", "p99 s", "Longest s")
     for kind in outcome.operations:
         table.add_row(
             kind.kind,
@@ -117,7 +126,7 @@ def share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
-def sparkline(values: Sequence[int], *, width: int = 80) -> str:
+def sparkline(values: Sequence[int], *, width: int = 64) -> str:
     """Return values as a line of blocks."""
     if not values:
         return ""
