@@ -12,8 +12,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.support.invariants import broken_invariants
 from tests.support.platform import PlatformUnderTest, open_under_test, settings_for_tests
+from zentry.invariants import broken_invariants
 from zentry.platform.clock import SystemClock
 from zentry.wiring import open_platform
 

@@ -66,7 +66,7 @@ from zentry.vms.router import catalogue_router
 from zentry.vms.router import router as vms_router
 from zentry.vms.service import VMService
 from zentry.worker.sweeper import Sweeper
-from zentry.worker.worker import Worker
+from zentry.worker.worker import Loop, Worker
 
 _OWNER_BYTES: Final = 6
 
@@ -155,7 +155,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     )
     authenticator = Authenticator(database, tokens=tokens, clock=clock, settings=settings.security)
     kinds = VMLifecycle(database=database, driver=driver, settings=settings).kinds()
-    edge = Edge(database, _factories(settings, store, clock, kinds))
+    edge = Edge(database, factories(settings, store, clock, kinds))
     app = create_app(
         settings=settings,
         clock=clock,
@@ -188,24 +188,18 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     app.state.waiting = WaitingFactory(
         OperationWaiter(database=database, clock=clock, signals=signals), clock, settings.operations.wait_seconds
     )
-    owner = secrets.token_hex(_OWNER_BYTES)
-    runner = OperationRunner(
-        database=database,
-        kinds=kinds,
-        settings=settings.operations,
+    loops = assemble_loops(
+        settings,
         clock=clock,
         random=random,
         signals=signals,
-        owner=owner,
+        database=database,
+        driver=driver,
+        kinds=kinds,
+        owner=secrets.token_hex(_OWNER_BYTES),
+        store=store,
+        requests=requests,
     )
-    reconciler = Reconciler(
-        database=database, driver=driver, settings=settings, clock=clock, signals=signals, owner=owner
-    )
-    meter = Meter(database=database, settings=settings.billing, clock=clock, on_exhausted=SuspendMachines(settings))
-    collector = Collector(
-        database=database, driver=driver, store=store, settings=settings, clock=clock, requests=requests
-    )
-    sweeper = Sweeper(database=database, clock=clock, sweeps=(sweep_counters, sweep_keys))
     return Platform(
         settings=settings,
         clock=clock,
@@ -216,15 +210,72 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         edge=edge,
         app=app,
         auth=auth,
-        runner=runner,
-        meter=meter,
-        collector=collector,
-        reconciler=reconciler,
-        worker=Worker((runner, meter, collector, sweeper, reconciler)),
+        runner=loops.runner,
+        meter=loops.meter,
+        collector=loops.collector,
+        reconciler=loops.reconciler,
+        worker=Worker(loops.all),
     )
 
 
-def _factories(settings: Settings, store: SQLMetricsStore, clock: Clock, kinds: Mapping[str, Kind]) -> Factories:
+@dataclass(frozen=True, slots=True)
+class Loops:
+    """What a worker process runs."""
+
+    runner: OperationRunner
+    meter: Meter
+    collector: Collector
+    sweeper: Sweeper
+    reconciler: Reconciler
+
+    @property
+    def all(self) -> tuple[Loop, ...]:
+        """All of them."""
+        return self.runner, self.meter, self.collector, self.sweeper, self.reconciler
+
+
+def assemble_loops(
+    settings: Settings,
+    *,
+    clock: Clock,
+    random: Random,
+    signals: Signals,
+    database: Database,
+    driver: ComputeDriver,
+    kinds: Mapping[str, Kind],
+    owner: str,
+    store: SQLMetricsStore,
+    requests: RecentRequests,
+) -> Loops:
+    """Put the loops of one worker process together; a simulation runs several such workers."""
+    return Loops(
+        runner=OperationRunner(
+            database=database,
+            kinds=kinds,
+            settings=settings.operations,
+            clock=clock,
+            random=random,
+            signals=signals,
+            owner=owner,
+        ),
+        meter=Meter(database=database, settings=settings.billing, clock=clock, on_exhausted=SuspendMachines(settings)),
+        collector=Collector(
+            database=database, driver=driver, store=store, settings=settings, clock=clock, requests=requests
+        ),
+        sweeper=Sweeper(
+            database=database,
+            clock=clock,
+            sweeps=(sweep_counters, sweep_keys),
+            interval_seconds=settings.operations.sweep_seconds,
+        ),
+        reconciler=Reconciler(
+            database=database, driver=driver, settings=settings, clock=clock, signals=signals, owner=owner
+        ),
+    )
+
+
+def factories(settings: Settings, store: SQLMetricsStore, clock: Clock, kinds: Mapping[str, Kind]) -> Factories:
+    """Return how each service is built inside a unit of work."""
     contents = MachinesOfProject(settings)
     return {
         ProjectService: lambda tx: ProjectService(tx, contents=contents, quotas=settings.quotas),

@@ -19,11 +19,11 @@ import sqlalchemy as sa
 
 from tests.support.databases import connect
 from tests.support.fleet import Fleet, insist, running_fleet
-from tests.support.invariants import broken_invariants
 from tests.support.platform import PASSWORD
 from zentry.compute.simulator.orders import Action
 from zentry.compute.simulator.world import Fleet as Hosts
 from zentry.compute.simulator.world import World
+from zentry.invariants import broken_invariants
 from zentry.platform.db import Database
 from zentry.schema.operations import operations
 from zentry.schema.vms import vms

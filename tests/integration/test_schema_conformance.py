@@ -17,8 +17,8 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from tests.support.invariants import broken_invariants
 from tests.support.program import environment, run, serving
+from zentry.invariants import broken_invariants
 from zentry.platform.settings import Settings
 from zentry.wiring import open_platform
 

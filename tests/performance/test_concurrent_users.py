@@ -8,9 +8,9 @@ import gc
 import psutil
 import pytest
 
-from tests.support.invariants import broken_invariants
 from tests.support.platform import PlatformUnderTest
 from tests.support.users import Journey, drive_journeys
+from zentry.invariants import broken_invariants
 
 USERS = 100
 

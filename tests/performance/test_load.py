@@ -9,9 +9,9 @@ from typing import Final
 
 import pytest
 
-from tests.support.invariants import broken_invariants
 from tests.support.platform import Account, PlatformUnderTest
 from tests.support.users import work_until
+from zentry.invariants import broken_invariants
 
 USERS: Final = 100
 _READS: Final = (

@@ -10,12 +10,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from tests.support.invariants import broken_invariants
 from tests.support.platform import Account, PlatformUnderTest
 from zentry.billing.errors import InsufficientCredits
 from zentry.billing.reports import BillingReports
 from zentry.billing.service import BillingService
 from zentry.billing.types import Balance, Resource
+from zentry.invariants import broken_invariants
 from zentry.platform.db import Transaction
 from zentry.schema.accounts import users
 from zentry.schema.billing import ledger_entries, segments

@@ -18,9 +18,10 @@ import re
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from importlib import resources
 from threading import BoundedSemaphore
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import bcrypt
 
@@ -40,8 +41,7 @@ class PasswordPolicy:
 
     def __init__(self, settings: SecuritySettings) -> None:
         self._min_length = settings.password_min_length
-        lines = resources.files(__package__).joinpath("common_passwords.txt").read_text(encoding="utf-8").splitlines()
-        self._common = frozenset(line for line in lines if line and not line.startswith("#"))
+        self._common = _common_passwords()
 
     def check(self, password: str, *, email: str, name: str) -> None:
         """Raise `WeakPassword` unless the password may be used for this account.
@@ -60,6 +60,22 @@ class PasswordPolicy:
             raise WeakPassword("This password is among the most common ones. Choose another.")
         if folded in {_normalise(own).casefold() for own in (email, email.partition("@")[0], name)}:
             raise WeakPassword("The password must not be your e-mail or your name.")
+
+
+class Hasher(Protocol):
+    """Turns passwords into what is stored of them, and compares."""
+
+    async def hash(self, password: str) -> str:
+        """Return what is stored of a password."""
+        ...
+
+    async def verify(self, password: str, hashed: str | None) -> bool:
+        """Tell whether the password belongs to the hash; without one, do the same work and say no."""
+        ...
+
+    def is_outdated(self, hashed: str) -> bool:
+        """Tell whether the hash should be made anew."""
+        ...
 
 
 class PasswordHasher:
@@ -103,6 +119,12 @@ class PasswordHasher:
         future = self._threads.submit(job)
         future.add_done_callback(leave)  # Also when the request was cancelled while it waited.
         return await asyncio.wrap_future(future)
+
+
+@cache
+def _common_passwords() -> frozenset[str]:
+    lines = resources.files(__package__).joinpath("common_passwords.txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(line for line in lines if line and not line.startswith("#"))
 
 
 def _hash(password: str, cost: int) -> str:

@@ -26,7 +26,7 @@ from zentry.accounts.errors import (
 )
 from zentry.accounts.identity import clean_name, find_email, parse_email
 from zentry.accounts.limits import SigninLimiter
-from zentry.accounts.passwords import PasswordHasher, PasswordPolicy
+from zentry.accounts.passwords import Hasher, PasswordPolicy
 from zentry.accounts.repository import FailureRepository, UserRepository
 from zentry.accounts.sessions import SessionService
 from zentry.accounts.tokens import AccessTokens, SecretSource
@@ -47,7 +47,7 @@ class AuthService:
         database: Database,
         *,
         settings: SecuritySettings,
-        hasher: PasswordHasher,
+        hasher: Hasher,
         tokens: AccessTokens,
         secrets: SecretSource,
         limiter: SigninLimiter,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -52,6 +53,37 @@ _PRICES_AT: Final = _PRICES.where(
     .scalar_subquery()
 )
 _INSERT_HOLD: Final = sa.insert(holds)
+_INSERT_SEGMENT: Final = sa.insert(segments)
+_INSERT_LINE: Final = sa.insert(billing_records)
+_HOLD: Final = sa.select(holds.c.id, holds.c.remaining).where(
+    holds.c.resource_id == sa.bindparam("resource_id"), hold_is_open
+)
+_CHANGE_HOLD: Final = (
+    sa.update(holds)
+    .where(holds.c.id == sa.bindparam("hold_id"))
+    .values(remaining=holds.c.remaining + sa.bindparam("by"))
+)
+_OPEN_SEGMENT: Final = sa.select(*_SEGMENT).where(
+    segments.c.resource_id == sa.bindparam("resource_id"), segments.c.meter == COMPUTE, segment_is_open
+)
+_OPEN_SEGMENTS: Final = (
+    sa.select(*_SEGMENT)
+    .where(segments.c.user_id == sa.bindparam("user_id"), segment_is_open)
+    .order_by(segments.c.started_at, segments.c.id)
+)
+_LAST_SEGMENT: Final = (
+    sa.select(segments.c.id, segments.c.ended_at)
+    .where(segments.c.resource_id == sa.bindparam("resource_id"), segments.c.meter == COMPUTE)
+    .order_by(segments.c.started_at.desc(), segments.c.id.desc())
+    .limit(1)
+)
+_DUE_ACCOUNT: Final = (
+    sa.select(users.c.id)
+    .where(users.c.meter_due_at.is_not(None), users.c.meter_due_at <= sa.bindparam("now"))
+    .order_by(users.c.meter_due_at)
+    .limit(1)
+    .with_for_update(skip_locked=True, key_share=True)
+)
 
 
 class BillingRepository:
@@ -86,13 +118,12 @@ class BillingRepository:
 
     async def find_hold(self, resource_id: UUID) -> tuple[UUID, int] | None:
         """Return the id and the rest of a resource's open hold."""
-        query = sa.select(holds.c.id, holds.c.remaining).where(holds.c.resource_id == resource_id, hold_is_open)
-        row = (await self._tx.execute(query)).first()
+        row = (await self._tx.execute(_HOLD, {"resource_id": resource_id})).first()
         return None if row is None else (row.id, row.remaining)
 
     async def change_hold(self, hold_id: UUID, *, by: int) -> None:
         """Add to a hold, or take from it; the table refuses to go below zero."""
-        await self._tx.execute(sa.update(holds).where(holds.c.id == hold_id).values(remaining=holds.c.remaining + by))
+        await self._tx.execute(_CHANGE_HOLD, {"hold_id": hold_id, "by": by})
 
     async def close_hold(self, hold_id: UUID) -> None:
         """End a hold."""
@@ -104,57 +135,48 @@ class BillingRepository:
 
     async def find_open_segment(self, resource_id: UUID) -> Segment | None:
         """Return what a resource is metered by now."""
-        query = sa.select(*_SEGMENT).where(
-            segments.c.resource_id == resource_id, segments.c.meter == COMPUTE, segment_is_open
-        )
-        row = (await self._tx.execute(query)).first()
+        row = (await self._tx.execute(_OPEN_SEGMENT, {"resource_id": resource_id})).first()
         return None if row is None else Segment(*values(row))
 
     async def list_open_segments(self, user_id: UUID) -> Sequence[Segment]:
         """Return what an account is metered by now, the longest running first."""
-        query = (
-            sa.select(*_SEGMENT)
-            .where(segments.c.user_id == user_id, segment_is_open)
-            .order_by(segments.c.started_at, segments.c.id)
-        )
-        return [Segment(*values(row)) for row in (await self._tx.execute(query)).all()]
+        rows = await self._tx.execute(_OPEN_SEGMENTS, {"user_id": user_id})
+        return [Segment(*values(row)) for row in rows.all()]
 
     async def insert_segment(self, segment: Segment) -> None:
         """Open a segment after the last one of the resource, which must have ended before it."""
-        last = (
-            sa.select(segments.c.id, segments.c.ended_at)
-            .where(segments.c.resource_id == segment.resource_id, segments.c.meter == COMPUTE)
-            .order_by(segments.c.started_at.desc(), segments.c.id.desc())
-            .limit(1)
-        )
-        predecessor = (await self._tx.execute(last)).first()
+        predecessor = (await self._tx.execute(_LAST_SEGMENT, {"resource_id": segment.resource_id})).first()
         await self._tx.execute(
-            sa.insert(segments).values(
-                id=segment.id,
-                user_id=segment.user_id,
-                project_id=segment.project_id,
-                resource_id=segment.resource_id,
-                resource_type=segment.resource_type,
-                meter=COMPUTE,
-                price_version=segment.price_version,
-                rate_micros_per_hour=segment.rate_micros_per_hour,
-                started_at=segment.started_at,
-                paid_until=segment.paid_until,
-                charged_until=segment.charged_until,
-                charged_micros=segment.charged_micros,
-                predecessor_id=predecessor.id if predecessor else None,
-                predecessor_ended_at=predecessor.ended_at if predecessor else None,
-            )
+            _INSERT_SEGMENT,
+            {
+                "id": segment.id,
+                "user_id": segment.user_id,
+                "project_id": segment.project_id,
+                "resource_id": segment.resource_id,
+                "resource_type": segment.resource_type,
+                "meter": COMPUTE,
+                "price_version": segment.price_version,
+                "rate_micros_per_hour": segment.rate_micros_per_hour,
+                "started_at": segment.started_at,
+                "paid_until": segment.paid_until,
+                "charged_until": segment.charged_until,
+                "charged_micros": segment.charged_micros,
+                "predecessor_id": predecessor.id if predecessor else None,
+                "predecessor_ended_at": predecessor.ended_at if predecessor else None,
+            },
         )
 
     async def update_segment(self, segment_id: UUID, **changes: Any) -> None:
         """Move a segment's marks forward, or end it."""
-        await self._tx.execute(sa.update(segments).where(segments.c.id == segment_id).values(**changes))
+        await self._tx.execute(
+            _changing_segment(tuple(changes)),
+            {"changed_id": segment_id, **{f"new_{name}": value for name, value in changes.items()}},
+        )
 
     async def insert_line(self, **facts: Any) -> UUID:
         """Write a line of the history."""
         record_id = self._tx.new_id()
-        await self._tx.execute(sa.insert(billing_records).values(id=record_id, created_at=self._tx.now, **facts))
+        await self._tx.execute(_INSERT_LINE, {"id": record_id, "created_at": self._tx.now, **facts})
         return record_id
 
     async def add_cost(self, *, resource_id: UUID, user_id: UUID, project_id: UUID, micros: int) -> None:
@@ -170,14 +192,13 @@ class BillingRepository:
 
     async def lock_due_account(self) -> UUID | None:
         """Lock and return one account that the meter must look at, passing over locked ones."""
-        query = (
-            sa.select(users.c.id)
-            .where(users.c.meter_due_at.is_not(None), users.c.meter_due_at <= self._tx.now)
-            .order_by(users.c.meter_due_at)
-            .limit(1)
-            .with_for_update(skip_locked=True, key_share=True)
-        )
-        return (await self._tx.execute(query)).scalar_one_or_none()
+        return (await self._tx.execute(_DUE_ACCOUNT, {"now": self._tx.now})).scalar_one_or_none()
+
+
+@cache
+def _changing_segment(names: tuple[str, ...]) -> sa.Update:
+    changes: dict[str, sa.BindParameter[Any]] = {name: sa.bindparam(f"new_{name}") for name in names}
+    return sa.update(segments).where(segments.c.id == sa.bindparam("changed_id")).values(changes)
 
 
 def _price_list(rows: Sequence[sa.Row[Any]]) -> PriceList | None:

@@ -89,6 +89,31 @@ def worker(data_dir: DataDirOption = None) -> None:
     run(settings, api=False, worker=True, migrate=False)
 
 
+@app.command()
+def simulate(
+    scenario: Annotated[
+        str | None, typer.Argument(help="A .toml file, or the name of a scenario that comes with the program.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="What all chance grows from.")] = 1,
+    days: Annotated[
+        float | None, typer.Option(min=0.001, max=3650, help="How long, instead of what it says.", show_default=False)
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with charts to this file.", show_default=False)
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Run the whole platform on virtual time; without a scenario, list those that come with it."""
+    from zentry.cli.simulating import list_scenarios
+    from zentry.cli.simulating import simulate as run
+
+    if scenario is None:
+        list_scenarios()
+    elif not run(scenario, seed=seed, days=days, html=html, as_json=as_json):
+        raise typer.Exit(1)
+
+
 @database.command("upgrade")
 def database_upgrade(data_dir: DataDirOption = None) -> None:
     """Bring the schema to what this program works with."""

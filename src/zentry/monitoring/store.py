@@ -177,7 +177,11 @@ def _values(tx: Transaction, sample: Sample) -> dict[str, Any]:
         "id": tx.new_id(),
         "vm_id": sample.vm_id,
         "recorded_at": sample.recorded_at,
-        **{name: getattr(sample, name) for name in _USAGES},
+        "cpu_usage": sample.cpu_usage,
+        "memory_usage": sample.memory_usage,
+        "disk_usage": sample.disk_usage,
+        "network_in": sample.network_in,
+        "network_out": sample.network_out,
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -29,6 +30,28 @@ _VIEW: Final[tuple[sa.ColumnElement[Any], ...]] = (
     operations.c.progress,
     operations.c.error_code,
     operations.c.error_message,
+)
+
+
+# Workers ask these whenever they wake up. Built once: to build them costs more than to run them.
+_DUE: Final = (
+    sa.select(operations.c.id, operations.c.vm_id)
+    .where(
+        sa.or_(
+            sa.and_(is_pending, operations.c.not_before <= sa.bindparam("now")),
+            sa.and_(is_running, operations.c.lease_until < sa.bindparam("now")),
+        )
+    )
+    .order_by(operations.c.not_before)
+    .limit(sa.bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_NEXT_DUE: Final = sa.select(
+    sa.select(sa.func.min(operations.c.not_before)).where(is_pending).scalar_subquery(),
+    sa.select(sa.func.min(operations.c.lease_until)).where(is_running).scalar_subquery(),
+)
+_HELD: Final = sa.select(operations.c.id).where(
+    operations.c.id == sa.bindparam("operation_id"), operations.c.fence == sa.bindparam("fence"), is_running
 )
 
 
@@ -132,18 +155,7 @@ class OperationQueue:
     async def claim(self, *, owner: str, lease: timedelta, limit: int) -> Sequence[Claim]:
         """Take up to `limit` operations that are due, or whose worker has let its lease run out."""
         now = self._tx.now
-        due = sa.or_(
-            sa.and_(is_pending, operations.c.not_before <= now),
-            sa.and_(is_running, operations.c.lease_until < now),
-        )
-        candidates = (
-            sa.select(operations.c.id, operations.c.vm_id)
-            .where(due)
-            .order_by(operations.c.not_before)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        rows = (await self._tx.execute(candidates)).all()
+        rows = (await self._tx.execute(_DUE, {"now": now, "most": limit})).all()
         if not rows:
             return []
         await self._tx.execute(
@@ -191,6 +203,11 @@ class OperationQueue:
         )
         return {row.id for row in kept.all()}
 
+    async def is_held(self, claim: Claim) -> bool:
+        """Tell whether the claim is still the newest; only a change of the row can make sure of it."""
+        held = await self._tx.execute(_HELD, {"operation_id": claim.operation_id, "fence": claim.fence})
+        return held.first() is not None
+
     async def advance(self, claim: Claim, *, step: int, progress: int) -> bool:
         """Record that the steps before `step` are done; False when the claim is lost."""
         return await self._change(claim, step=step, progress=progress, attempt=1)
@@ -230,9 +247,7 @@ class OperationQueue:
 
     async def next_due_in(self) -> timedelta | None:
         """Return how long until a waiting operation or a lease falls due, None when there is none."""
-        pending = sa.select(sa.func.min(operations.c.not_before)).where(is_pending)
-        running = sa.select(sa.func.min(operations.c.lease_until)).where(is_running)
-        row = (await self._tx.execute(sa.select(pending.scalar_subquery(), running.scalar_subquery()))).one()
+        row = (await self._tx.execute(_NEXT_DUE)).one()
         times = [time for time in row if time is not None]
         return max(timedelta(0), min(times) - self._tx.now) if times else None
 
@@ -242,15 +257,27 @@ class OperationQueue:
 
     async def _change(self, claim: Claim, **changes: Any) -> bool:
         changed = await self._tx.execute(
-            sa.update(operations)
-            .where(
-                operations.c.id == claim.operation_id,
-                operations.c.fence == claim.fence,
-                is_running,
-            )
-            .values(**changes)
+            _changing(tuple(changes)),
+            {
+                "claim_id": claim.operation_id,
+                "claim_fence": claim.fence,
+                **{f"new_{name}": value for name, value in changes.items()},
+            },
         )
         return changed.rowcount == 1
+
+
+@cache
+def _changing(names: tuple[str, ...]) -> sa.Update:
+    return (
+        sa.update(operations)
+        .where(
+            operations.c.id == sa.bindparam("claim_id"),
+            operations.c.fence == sa.bindparam("claim_fence"),
+            is_running,
+        )
+        .values({name: sa.bindparam(f"new_{name}") for name in names})
+    )
 
 
 def ended_topic(operation_id: UUID) -> str:

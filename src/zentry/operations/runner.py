@@ -20,7 +20,7 @@ from prometheus_client import Counter, Histogram
 
 from zentry.compute.driver import DriverRejected, DriverUnavailable, StaleFence
 from zentry.operations.queue import OperationQueue
-from zentry.operations.types import Claim, Failure, Kind, Step
+from zentry.operations.types import Claim, Failure, Kind, Step, nothing
 from zentry.platform.clock import Clock
 from zentry.platform.db import Database
 from zentry.platform.settings import OperationSettings
@@ -78,7 +78,8 @@ class OperationRunner:
                     for claim in claimed:
                         self._start(claim)
                     if not claimed or len(self._driving) >= self._settings.concurrency:
-                        await first_of(stop.wait(), due.wait(await self._pause()))
+                        pause_seconds = await self._pause()
+                        await first_of(stop.wait(), due.wait(pause_seconds))
             if self._driving:
                 await asyncio.wait(self._driving.values(), timeout=self._settings.lease_seconds)
         finally:
@@ -125,6 +126,8 @@ class OperationRunner:
         is_last = claim.step + 1 == len(kind.steps)
         async with self._database.work() as tx:
             queue = OperationQueue(tx)
+            if step.account is not nothing and not await queue.is_held(claim):
+                raise LostClaim  # The books would refuse as well, but as if something were wrong with them.
             await step.account(tx, claim)
             done = 100 * (claim.step + 1) // len(kind.steps)
             landed = await (
@@ -184,6 +187,8 @@ class OperationRunner:
                 raise LostClaim from error
         async with self._database.work() as tx:
             queue = OperationQueue(tx)
+            if not await queue.is_held(claim):
+                raise LostClaim
             failure = await queue.failure_of(claim)
             await kind.release(tx, claim, failure)
             if not await queue.fail(claim, failure):

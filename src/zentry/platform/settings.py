@@ -121,7 +121,7 @@ class BillingSettings(Group):
         15, ge=1, le=3600, description="How long before its hold ends an unpaid machine is stopped."
     )
     minimum_credits: float = Field(0.10, ge=0, le=1000, description="Least available credit to create a machine.")
-    meter_interval_seconds: Positive = Field(5.0, le=60, description="How often the meter looks for due accounts.")
+    meter_interval_seconds: Positive = Field(5.0, le=3600, description="How often the meter looks for due accounts.")
 
 
 class ComputeSettings(Group):
@@ -148,7 +148,8 @@ class OperationSettings(Group):
 
     concurrency: int = Field(32, ge=1, le=1000, description="Operations that one worker drives at once.")
     lease_seconds: Positive = Field(15.0, le=600, description="How long a claim holds without renewal.")
-    poll_seconds: Positive = Field(1.0, le=60, description="Look for work at least this often.")
+    poll_seconds: Positive = Field(1.0, le=3600, description="Look for work at least this often.")
+    sweep_seconds: Positive = Field(60.0, le=86_400, description="Forget what is over at least this often.")
     deadline_seconds: Positive = Field(300.0, le=86_400, description="Every operation ends within this time.")
     max_attempts: int = Field(8, ge=1, le=100, description="Tries of a step that may help to repeat.")
     wait_seconds: Annotated[float, Field(ge=0, le=30)] = Field(

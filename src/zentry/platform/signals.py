@@ -20,7 +20,8 @@ class Signals:
     """Topics that tasks wait on and others poke."""
 
     def __init__(self) -> None:
-        self._waiters: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        # Dictionaries for their order: who listened first is woken first, which a simulation repeats.
+        self._waiters: defaultdict[str, dict[asyncio.Event, None]] = defaultdict(dict)
         self.carrier: Callable[[Sequence[str]], None] | None = None
         """Takes what is announced here to the other processes, if there are any."""
         self.complete = True
@@ -46,14 +47,14 @@ class Signals:
     def listen(self, topic: str) -> Listening:
         """Start to listen; pokes from now on are remembered until `wait`."""
         event = asyncio.Event()
-        self._waiters[topic].add(event)
+        self._waiters[topic][event] = None
         return Listening(self, topic, event)
 
     def forget(self, topic: str, event: asyncio.Event) -> None:
         """Stop waking a listener."""
         waiters = self._waiters.get(topic)
         if waiters is not None:
-            waiters.discard(event)
+            waiters.pop(event, None)
             if not waiters:
                 del self._waiters[topic]
 

@@ -32,6 +32,8 @@ _VM: Final[tuple[sa.ColumnElement[Any], ...]] = (
     vms.c.last_started,
     vms.c.uptime_seconds,
 )
+_FIND: Final = sa.select(*_VM).where(vms.c.id == sa.bindparam("vm_id"))
+_FIND_OF_USER: Final = _FIND.where(vms.c.user_id == sa.bindparam("owner_id"))
 _PROJECT: Final = sa.select(projects.c.id).where(
     projects.c.id == sa.bindparam("project", type_=sa.Uuid),
     projects.c.user_id == sa.bindparam("user", type_=sa.Uuid),
@@ -57,10 +59,11 @@ class VMRepository:
 
     async def find(self, vm_id: UUID, *, user_id: UUID | None = None) -> VM | None:
         """Return a machine, of one account where that is given."""
-        query = sa.select(*_VM).where(vms.c.id == vm_id)
-        if user_id is not None:
-            query = query.where(vms.c.user_id == user_id)
-        row = (await self._tx.execute(query)).first()
+        if user_id is None:
+            found = await self._tx.execute(_FIND, {"vm_id": vm_id})
+        else:
+            found = await self._tx.execute(_FIND_OF_USER, {"vm_id": vm_id, "owner_id": user_id})
+        row = found.first()
         return None if row is None else _vm(row)
 
     async def list_alive_in_project(self, project_id: UUID) -> Sequence[VM]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
 
 import structlog
 
@@ -13,18 +12,18 @@ from zentry.platform.db import Database, Transaction
 from zentry.platform.tasks import first_of
 
 _log = structlog.get_logger(__name__)
-_INTERVAL_SECONDS: Final = 60.0
 
 Sweep = Callable[[Transaction], Awaitable[int]]
 
 
 class Sweeper:
-    """Runs every sweep once a minute."""
+    """Runs every sweep on a timer."""
 
-    def __init__(self, *, database: Database, clock: Clock, sweeps: Sequence[Sweep]) -> None:
+    def __init__(self, *, database: Database, clock: Clock, sweeps: Sequence[Sweep], interval_seconds: float) -> None:
         self._database = database
         self._clock = clock
         self._sweeps = tuple(sweeps)
+        self._interval_seconds = interval_seconds
 
     async def tick(self) -> int:
         """Run every sweep once; return how many rows went."""
@@ -37,7 +36,7 @@ class Sweeper:
     async def run(self, stop: asyncio.Event) -> None:
         """Sweep until told to stop."""
         while not stop.is_set():
-            await first_of(stop.wait(), self._clock.sleep(_INTERVAL_SECONDS))
+            await first_of(stop.wait(), self._clock.sleep(self._interval_seconds))
             try:
                 await self.tick()
             except Exception:  # noqa: BLE001 - a process edge: the next tick is the retry

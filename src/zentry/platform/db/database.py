@@ -133,7 +133,7 @@ class Database:
             pool_timeout=settings.pool_timeout_seconds,
             pool_recycle=settings.pool_recycle_seconds,
             pool_pre_ping=False,
-            json_serializer=_to_json,
+            json_serializer=to_json,
             json_deserializer=msgspec.json.decode,
             connect_args={
                 "timeout": settings.connect_timeout_seconds,
@@ -151,7 +151,7 @@ class Database:
             pool_size=size,
             max_overflow=0,
             pool_timeout=settings.pool_timeout_seconds,
-            json_serializer=_to_json,
+            json_serializer=to_json,
             json_deserializer=msgspec.json.decode,
         )
 
@@ -196,5 +196,6 @@ def _set_isolation(connection: AsyncConnection, level: str) -> None:
     connection.sync_connection.execution_options(isolation_level=level)
 
 
-def _to_json(value: object) -> str:
+def to_json(value: object) -> str:
+    """Return the text that a document is kept as."""
     return msgspec.json.encode(value).decode()

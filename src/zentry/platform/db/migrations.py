@@ -52,8 +52,7 @@ class Migrations:
 
     def revisions(self) -> list[str]:
         """Return every revision that this program knows, oldest first."""
-        matches = (_NAME.fullmatch(path.name) for path in (self._directory / "versions").iterdir())
-        return sorted(match[1] for match in matches if match)
+        return _revisions(self._directory)
 
     def head(self) -> str:
         """Return the revision that this program works with."""
@@ -142,23 +141,38 @@ class Migrations:
                 await raw.execute("PRAGMA foreign_keys=ON")
 
     def _migrate(self, connection: sa.Connection, current: str | None, target: str) -> None:
-        # Slow to import, and not needed where the schema is up to date.
-        from alembic.config import Config  # noqa: PLC0415 - see above
-        from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415 - see above
-        from alembic.script import ScriptDirectory  # noqa: PLC0415 - see above
+        _migrate(self._directory, connection, current, target)
 
-        config = Config()
-        config.attributes["connection"] = connection
-        script = ScriptDirectory(str(self._directory))
-        up = target != _BASE and (current is None or target > current)
 
-        def steps(revision: Any, _: object) -> Any:
-            # Alembic declares both for internal use, and its own commands are written so.
-            return script._upgrade_revs(target, revision) if up else script._downgrade_revs(target, revision)  # noqa: SLF001 - see above
+def build_schema(connection: sa.Connection) -> None:
+    """Make the newest schema in an empty database, inside the transaction that is open on it."""
+    directory = _find_directory()
+    _migrate(directory, connection, None, _revisions(directory)[-1])
 
-        plan: Callable[..., Any] = steps
-        with EnvironmentContext(config, script, fn=plan, destination_rev=target):
-            script.run_env()
+
+def _revisions(directory: Path) -> list[str]:
+    matches = (_NAME.fullmatch(path.name) for path in (directory / "versions").iterdir())
+    return sorted(match[1] for match in matches if match)
+
+
+def _migrate(directory: Path, connection: sa.Connection, current: str | None, target: str) -> None:
+    # Slow to import, and not needed where the schema is up to date.
+    from alembic.config import Config  # noqa: PLC0415 - see above
+    from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415 - see above
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - see above
+
+    config = Config()
+    config.attributes["connection"] = connection
+    script = ScriptDirectory(str(directory))
+    up = target != _BASE and (current is None or target > current)
+
+    def steps(revision: Any, _: object) -> Any:
+        # Alembic declares both for internal use, and its own commands are written so.
+        return script._upgrade_revs(target, revision) if up else script._downgrade_revs(target, revision)  # noqa: SLF001 - see above
+
+    plan: Callable[..., Any] = steps
+    with EnvironmentContext(config, script, fn=plan, destination_rev=target):
+        script.run_env()
 
 
 def _current(connection: sa.Connection) -> str | None:

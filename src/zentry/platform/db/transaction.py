@@ -7,22 +7,30 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from zentry.platform import ids
 from zentry.platform.db.observe import QueryWatch
 
 Dialect = Literal["sqlite", "postgresql"]
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
 def values(row: sa.Row[*tuple[Any, ...]]) -> tuple[Any, ...]:
     """Return a row as a plain tuple; what its columns hold is known where it was selected."""
     return tuple(row)
+
+
+class Connection(Protocol):
+    """What a transaction runs its statements on."""
+
+    async def execute(self, statement: sa.Executable, parameters: Parameters = None, /) -> sa.CursorResult[Any]:
+        """Run one Core statement."""
+        ...
 
 
 class Transaction:
@@ -32,7 +40,7 @@ class Transaction:
     """
 
     def __init__(
-        self, connection: AsyncConnection, *, now: datetime, random: Random, dialect: Dialect, watch: QueryWatch
+        self, connection: Connection, *, now: datetime, random: Random, dialect: Dialect, watch: QueryWatch
     ) -> None:
         self._connection = connection
         self._random = random
@@ -41,9 +49,7 @@ class Transaction:
         self.dialect = dialect
         self.signals: list[str] = []
 
-    async def execute(
-        self, statement: sa.Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
-    ) -> sa.CursorResult[Any]:
+    async def execute(self, statement: sa.Executable, parameters: Parameters = None) -> sa.CursorResult[Any]:
         """Run one Core statement."""
         started = time.perf_counter()
         result = await self._connection.execute(statement, parameters)

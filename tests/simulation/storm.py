@@ -1,0 +1,57 @@
+"""Two hours of five users in bad weather: short enough for many seeds, rough enough that each is different."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Final
+
+from zentry.platform.db.synchronous import MemoryStore
+from zentry.simulation.outcome import Outcome
+from zentry.simulation.scenario import parse_scenario
+from zentry.simulation.simulation import Simulation, SimulationTools
+
+STORM: Final[dict[str, Any]] = {
+    "title": "A storm",
+    "days": 2 / 24,
+    "users": {"count": 5, "arrive_within_hours": 0.25, "decide_every_hours": 0.5},
+    "machines": {"per_user": 1, "lifetime_hours": 2, "fiddle": 0.6, "haste": 0.35},
+    "top_ups": {"share": 0.5, "below_credits": 0.1, "amount": 0.5},
+    "workers": {"count": 2, "restart_seconds": 20},
+    "faults": {
+        "unavailable": 0.08,
+        "rejected": 0.03,
+        "lost_reply": 0.06,
+        "slow": 0.05,
+        "kill": 0.004,
+        "freeze": 0.008,
+        "freeze_seconds": 120,
+        "jitter": 0.02,
+    },
+    "settings": {
+        "simulator": {"boot_seconds": 12, "action_seconds": 4},
+        "operations": {"lease_seconds": 60},
+        "billing": {"welcome_credits": 0.3, "meter_interval_seconds": 120},
+    },
+}
+# Workers that stand still in the middle of an order while others go on, and users who change their minds meanwhile.
+ZOMBIES: Final[dict[str, Any]] = {
+    "machines": {"per_user": 1, "lifetime_hours": 1, "fiddle": 0.9, "haste": 0.6},
+    "faults": {"slow": 0.2, "slow_seconds": 40, "freeze": 0.05, "freeze_seconds": 240},
+}
+
+
+@cache
+def store() -> MemoryStore:
+    """Return the memory that every simulation of this process uses, one after another."""
+    return MemoryStore()
+
+
+def simulate(seed: int, *, tools: SimulationTools | None = None, **changes: Any) -> Outcome:
+    """Run the storm with one seed."""
+    scenario = parse_scenario({**STORM, **changes}, name="storm")
+    return Simulation(scenario, seed=seed, store=store(), tools=tools).run()
+
+
+def broken(outcome: Outcome) -> list[str]:
+    """Return what is broken, with the seed that shows it."""
+    return [f"seed {outcome.seed}: {sentence}" for sentence in outcome.broken]
