@@ -31,6 +31,7 @@ from zentry.billing.meter import Meter
 from zentry.billing.router import router as billing_router
 from zentry.billing.service import BillingService
 from zentry.compute.driver import ComputeDriver, DriverContext, load_driver
+from zentry.compute.types import Capabilities
 from zentry.monitoring.collector import Collector
 from zentry.monitoring.probe import Probe, RecentRequests
 from zentry.monitoring.prometheus import HTTPMetricsMiddleware, PrometheusPage
@@ -51,10 +52,13 @@ from zentry.platform.settings import Settings
 from zentry.platform.signals import Signals
 from zentry.platform.web import Edge, Factories
 from zentry.projects.quotas import open_account_quotas
+from zentry.projects.quotas_router import router as quotas_router
 from zentry.projects.router import router as projects_router
 from zentry.projects.service import ProjectService
 from zentry.vms.answers import WaitingFactory
 from zentry.vms.catalogue import Catalogue
+from zentry.vms.changes import VMChangeService
+from zentry.vms.changes_router import router as changes_router
 from zentry.vms.hooks import MachinesOfProject, SuspendMachines
 from zentry.vms.lifecycle import VMLifecycle
 from zentry.vms.projects_router import router as project_vms_router
@@ -134,7 +138,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         on_signup=signup_hooks(settings),
     )
     authenticator = Authenticator(database, tokens=tokens, clock=clock, settings=settings.security)
-    edge = Edge(database, _factories(settings, store, clock))
+    edge = Edge(database, _factories(settings, store, clock, driver.capabilities))
     app = create_app(
         settings=settings,
         clock=clock,
@@ -144,6 +148,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             monitoring_router,
             projects_router,
             project_vms_router,
+            quotas_router,
+            changes_router,
             billing_router,
             accounts_router,
             catalogue_router,
@@ -197,12 +203,13 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     )
 
 
-def _factories(settings: Settings, store: SQLMetricsStore, clock: Clock) -> Factories:
+def _factories(settings: Settings, store: SQLMetricsStore, clock: Clock, capabilities: Capabilities) -> Factories:
     contents = MachinesOfProject(settings)
     return {
         ProjectService: lambda tx: ProjectService(tx, contents=contents, quotas=settings.quotas),
         BillingService: lambda tx: BillingService(tx, settings.billing),
         VMService: lambda tx: VMService(tx, settings),
+        VMChangeService: lambda tx: VMChangeService(tx, settings, capabilities),
         Catalogue: lambda tx: Catalogue(tx, settings.billing),
         MonitoringService: lambda tx: MonitoringService(tx, store=store, settings=settings, clock=clock),
         ActivityService: ActivityService,

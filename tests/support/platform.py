@@ -95,7 +95,7 @@ class PlatformUnderTest:
         return str(answer.json()["id"])
 
     async def given_vm(
-        self, account: Account, *, project_id: str | None = None, status: str = "running", **wishes: str
+        self, account: Account, *, project_id: str | None = None, status: str = "running", **wishes: Any
     ) -> dict[str, Any]:
         """Make a VM and bring it to a state; return it as the API shows it."""
         project_id = project_id or await self.given_project(account, f"project {next(self._numbers)}")

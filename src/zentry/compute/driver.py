@@ -71,6 +71,15 @@ class ComputeDriver(Protocol):
         """
         ...
 
+    async def resize(self, spec: VMSpec, *, fence: int) -> None:
+        """Give a machine that is off the size of the specification; one that has it stays as it is.
+
+        A disk grows and never shrinks: one that is larger stays. `DriverRejected` when there is no room,
+        when the machine runs, or when it was never created. Only where `capabilities.resize`; other
+        drivers raise `DriverRejected`.
+        """
+        ...
+
     async def ensure_absent(self, vm_id: UUID, *, fence: int) -> None:
         """Remove the machine and what it holds; unknown machines are absent already."""
         ...

@@ -9,7 +9,7 @@ from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
 from zentry.platform.settings import QuotaSettings
 from zentry.projects.errors import ProjectNameTaken, ProjectNotFound
-from zentry.projects.quotas import Quotas
+from zentry.projects.quotas import Quotas, open_project_quotas
 from zentry.projects.repository import ProjectRepository
 from zentry.projects.types import Project, ProjectContents, ProjectStatistics
 
@@ -41,7 +41,7 @@ class ProjectService:
         )
         if not await self._projects.insert(project):
             raise ProjectNameTaken(name)
-        await self._quotas.create(project.id, "vms", self._settings.vms_per_project)
+        await open_project_quotas(self._tx, project.id, self._settings)
         await self._record("project.created", project.id, caller=caller)
         return project
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from zentry.platform.db.types import Instant
+from zentry.platform.db.types import Document, Instant
 from zentry.schema.metadata import constant, metadata, one_of
 
 
@@ -52,6 +52,17 @@ vms = sa.Table(
     sa.Column("last_stopped", Instant),
     sa.Column("terminated_at", Instant),
     sa.Column("uptime_seconds", sa.BigInteger, nullable=False, server_default="0", comment="Of sessions that ended."),
+    sa.Column(
+        "extra_vcpus",
+        sa.Integer,
+        nullable=False,
+        server_default="0",
+        comment="Counted beyond its size while it is resized.",
+    ),
+    sa.Column("extra_memory_mib", sa.Integer, nullable=False, server_default="0", comment="As extra_vcpus."),
+    sa.Column("extra_disk_gib", sa.Integer, nullable=False, server_default="0", comment="As extra_vcpus."),
+    sa.Column("delete_protection", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("labels", Document, nullable=False, server_default="{}", comment="As shown; vm_labels finds by them."),
     one_of("status", VMStatus),
     one_of("wanted", ("running", "stopped", "terminated")),
     sa.CheckConstraint("status <> 'terminated' OR ip_address IS NULL", name="no_address_after_death"),
@@ -79,6 +90,16 @@ sa.Index(
 sa.Index("ix_vms_user_status", vms.c.user_id, vms.c.status, vms.c.created_at)
 sa.Index("ix_vms_project_created", vms.c.project_id, vms.c.created_at)
 sa.Index("ix_vms_running", vms.c.id, postgresql_where=is_running, sqlite_where=is_running)
+
+vm_labels = sa.Table(
+    "vm_labels",
+    metadata,
+    sa.Column("vm_id", sa.Uuid, sa.ForeignKey("vms.id"), primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("user_id", sa.Uuid, nullable=False, comment="The machine's owner, so that one index serves a list."),
+)
+sa.Index("ix_vm_labels_user_key_value", vm_labels.c.user_id, vm_labels.c.key, vm_labels.c.value, vm_labels.c.vm_id)
 
 ip_leases = sa.Table(
     "ip_leases",

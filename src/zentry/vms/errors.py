@@ -32,6 +32,28 @@ class VMNameTaken(Conflict):
         )
 
 
+class EngineCannot(Conflict):
+    """The engine that runs the machines is not able to do this."""
+
+    code = "ENGINE_CANNOT"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The engine that runs the VMs of this platform cannot {what}.")
+
+
+class VMProtected(Conflict):
+    """The machine is protected against deletion."""
+
+    code = "VM_PROTECTED"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The VM {name!r} is protected against deletion. Lift the protection first: "
+            "PATCH /vms/{id} with delete_protection false.",
+            name=name,
+        )
+
+
 class NoFreeAddress(Unavailable):
     """Every address of the network is leased."""
 

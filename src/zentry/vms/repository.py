@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,9 +10,11 @@ import sqlalchemy as sa
 
 from zentry.operations.types import Claim
 from zentry.platform.db import Transaction, values
+from zentry.projects.quotas import Amounts
+from zentry.schema.metadata import constant
 from zentry.schema.projects import projects
-from zentry.schema.vms import StopReason, VMStatus, images, instance_types, is_alive, vms
-from zentry.vms.types import VM, Image, InstanceType
+from zentry.schema.vms import StopReason, VMStatus, images, instance_types, is_alive, vm_labels, vms
+from zentry.vms.types import VM, Extras, Image, InstanceType, VMChanges
 
 _VM: Final[tuple[sa.ColumnElement[Any], ...]] = (
     vms.c.id,
@@ -29,6 +31,10 @@ _VM: Final[tuple[sa.ColumnElement[Any], ...]] = (
     vms.c.ip_address,
     vms.c.last_started,
     vms.c.uptime_seconds,
+    vms.c.delete_protection,
+    vms.c.extra_vcpus,
+    vms.c.extra_memory_mib,
+    vms.c.extra_disk_gib,
 )
 _PROJECT: Final = sa.select(projects.c.id).where(
     projects.c.id == sa.bindparam("project", type_=sa.Uuid),
@@ -70,9 +76,9 @@ class VMRepository:
         """Tell whether a project lives and is the account's."""
         return (await self._tx.execute(_PROJECT, {"project": project_id, "user": user_id})).first() is not None
 
-    async def insert(self, vm: VM) -> bool:
+    async def insert(self, vm: VM, extras: Extras) -> bool:
         """Write a new machine; False when its name is taken in the project."""
-        return await self._tx.insert_unless_there(
+        inserted = await self._tx.insert_unless_there(
             vms,
             {
                 "id": vm.id,
@@ -89,19 +95,69 @@ class VMRepository:
                 "wanted": vm.wanted,
                 "ip_address": vm.ip_address,
                 "created_at": self._tx.now,
+                "delete_protection": extras.delete_protection,
+                "labels": dict(extras.labels),
             },
         )
+        if inserted:
+            await self._insert_labels(vm.id, vm.user_id, extras.labels)
+        return inserted
+
+    async def change(self, vm: VM, changes: VMChanges) -> bool | None:
+        """Change what a machine is called and how it is marked.
+
+        True when done, False when the name is taken, None when the machine is gone or on its way out.
+        """
+        values_: dict[str, Any] = {"updated_at": self._tx.now}
+        conditions = [vms.c.id == vm.id, vms.c.wanted != "terminated"]
+        if changes.delete_protection is not None:
+            values_["delete_protection"] = changes.delete_protection
+        if changes.labels is not None:
+            values_["labels"] = dict(changes.labels)
+        if changes.name is not None:
+            values_.update(name=changes.name, name_key=changes.name.casefold())
+            conditions.append(~_another_of_this_name(vm, changes.name))
+        try:
+            changed = await self._tx.execute(sa.update(vms).where(*conditions).values(**values_))
+        except sa.exc.IntegrityError:
+            # Another request took the name between the look and the write; the unique index decides.
+            return False
+        if changed.rowcount == 0:
+            there = sa.select(vms.c.id).where(vms.c.id == vm.id, vms.c.wanted != "terminated")
+            return None if (await self._tx.execute(there)).first() is None else False
+        if changes.labels is not None:
+            await self._tx.execute(sa.delete(vm_labels).where(vm_labels.c.vm_id == vm.id))
+            await self._insert_labels(vm.id, vm.user_id, changes.labels)
+        return True
+
+    async def _insert_labels(self, vm_id: UUID, user_id: UUID, labels: Mapping[str, str]) -> None:
+        if labels:
+            rows = [{"vm_id": vm_id, "user_id": user_id, "key": key, "value": labels[key]} for key in sorted(labels)]
+            await self._tx.execute(sa.insert(vm_labels), rows)
 
     async def wish(
         self, vm_id: UUID, *, seen: VMStatus, wanted: str, reason: StopReason | None = None, **changes: Any
     ) -> bool:
-        """Record what is wanted of a machine that is in the state that was seen."""
+        """Record what is wanted of a machine that is in the state that was seen; a protected one is never to go."""
         wished = await self._tx.execute(
             sa.update(vms)
-            .where(vms.c.id == vm_id, vms.c.status == seen)
+            .where(
+                vms.c.id == vm_id,
+                vms.c.status == seen,
+                *((vms.c.delete_protection.is_(False),) if wanted == "terminated" else ()),
+            )
             .values(wanted=wanted, stop_reason=reason, updated_at=self._tx.now, **changes)
         )
         return wished.rowcount == 1
+
+    async def count_extra(self, vm: VM, extra: Amounts) -> bool:
+        """Record what a machine counts beyond its size; False when it is no longer in the state that was seen."""
+        counted = await self._tx.execute(
+            sa.update(vms)
+            .where(vms.c.id == vm.id, vms.c.status == vm.status)
+            .values(extra_vcpus=extra["vcpus"], extra_memory_mib=extra["memory_mib"], extra_disk_gib=extra["disk_gib"])
+        )
+        return counted.rowcount == 1
 
     async def land(self, claim: Claim, *, seen: VMStatus, status: VMStatus, **changes: Any) -> bool:
         """Move a machine to another state under a claim; False when a newer fence was raised."""
@@ -124,6 +180,16 @@ class VMRepository:
     async def list_images(self) -> Sequence[Image]:
         """Return the images in the order of the catalogue."""
         return [Image(*values(row)) for row in (await self._tx.execute(_IMAGES)).all()]
+
+
+def _another_of_this_name(vm: VM, name: str) -> sa.ColumnElement[bool]:
+    other = vms.alias("other")
+    return sa.exists().where(
+        other.c.project_id == vm.project_id,
+        other.c.name_key == name.casefold(),
+        other.c.status != constant(VMStatus.TERMINATED),
+        other.c.id != vm.id,
+    )
 
 
 def _vm(row: sa.Row[Any]) -> VM:

@@ -27,7 +27,8 @@ from zentry.projects.quotas import QuotaExceeded
 from zentry.schema.vms import VMStatus
 from zentry.vms.answers import WaitDep
 from zentry.vms.catalogue import Catalogue
-from zentry.vms.errors import InvalidTransition, NoFreeAddress, VMNameTaken, VMNotFound
+from zentry.vms.errors import InvalidTransition, NoFreeAddress, VMNameTaken, VMNotFound, VMProtected
+from zentry.vms.labels import MAX_SELECTOR_LENGTH, parse_selector
 from zentry.vms.schemas import (
     ImageResponse,
     InstanceTypeResponse,
@@ -37,9 +38,11 @@ from zentry.vms.schemas import (
     VMCreate,
     VMList,
     VMResponse,
+    VMUpdate,
 )
 from zentry.vms.service import VMService
 from zentry.vms.summary import summarise
+from zentry.vms.types import Extras, VMChanges
 from zentry.vms.views import VMFilter, VMView, VMViews, rank_of
 
 router = APIRouter(prefix="/vms", tags=["Virtual Machines"])
@@ -68,6 +71,16 @@ async def list_vms(
     name: Annotated[
         str | None, Query(min_length=1, max_length=100, description="Only names that contain this.")
     ] = None,
+    label_selector: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=MAX_SELECTOR_LENGTH,
+            description="Only machines whose labels meet all of these: `key=value`, `key!=value`, `key in (a,b)`, "
+            "`key notin (a,b)`, `key`, `!key`, parted by commas.",
+            examples=["env=prod,tier!=web"],
+        ),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=_MAX_PAGE, description="Machines per page.")] = _MAX_PAGE,
     cursor: Annotated[
         str | None, Query(pattern=CURSOR_PATTERN, description="`next_cursor` of the page before.")
@@ -75,14 +88,16 @@ async def list_vms(
 ) -> JSONBytes:
     """Your machines, live ones first and then the newest; terminated ones stay in the list."""
     after = None if cursor is None else decode_cursor(cursor)
+    labels = () if label_selector is None else parse_selector(label_selector)
     async with edge.read() as tx:
-        wanted = VMFilter(status=status, project_id=await _own_project(tx, project_id, caller), name=name)
+        own = await _own_project(tx, project_id, caller)
+        wanted = VMFilter(status=status, project_id=own, name=name, labels=labels)
         views = VMViews(tx)
         found = await views.list(caller.user_id, wanted, limit=limit + 1, after=after)
         more = len(found) > limit
         page = found[:limit]
         total = await views.count(caller.user_id, wanted) if more or after else len(page)
-    filters = {"status": status, "project_id": project_id, "name": name}
+    filters = {"status": status, "project_id": project_id, "name": name, "label_selector": label_selector}
     return JSONBytes(
         {
             "vms": page,
@@ -125,6 +140,7 @@ async def create_vm(
                 instance_type=body.instance_type,
                 image=body.image,
                 project_id=parse_id(body.project_id),
+                extras=Extras(body.labels, body.delete_protection),
                 caller=caller,
             )
             await IdempotencyStore(tx).complete(key, resource_id=vm_id, operation_id=operation.id)
@@ -161,6 +177,25 @@ async def get_status_summary(caller: CallerDep, edge: EdgeDep) -> StatusSummary:
 async def get_vm(vm_id: VMId, caller: CallerDep, edge: EdgeDep) -> JSONBytes:
     """One machine as it is now."""
     return JSONBytes(await _view(edge, parse_id(vm_id), caller))
+
+
+@router.patch(
+    "/{vm_id}",
+    summary="Change a VM",
+    response_model=VMResponse,
+    responses=raises(VMNotFound, VMNameTaken, InvalidTransition),
+)
+async def change_vm(vm_id: VMId, body: VMUpdate, caller: CallerDep, edge: EdgeDep) -> JSONBytes:
+    """Rename a machine, replace its labels, or set its protection against deletion.
+
+    Works at any time until it is deleted, also while something is under way. The guest keeps its host
+    name until the machine is rebuilt.
+    """
+    id_ = parse_id(vm_id)
+    changes = VMChanges(name=body.name, labels=body.labels, delete_protection=body.delete_protection)
+    async with edge.work() as tx:
+        await edge.service(VMService, tx).change_vm(id_, changes, caller=caller)
+    return JSONBytes(await _view(edge, id_, caller))
 
 
 _POWER_ERRORS: Final = raises(VMNotFound, InvalidTransition, VMBusy, IdempotencyMismatch)
@@ -247,7 +282,9 @@ async def restart_vm(
     return await wait.answer(operation, response, done="VM restarted", underway="VM is restarting")
 
 
-@router.delete("/{vm_id}", summary="Delete a VM", responses={**_ACCEPTED, **raises(VMNotFound, IdempotencyMismatch)})
+@router.delete(
+    "/{vm_id}", summary="Delete a VM", responses={**_ACCEPTED, **raises(VMNotFound, VMProtected, IdempotencyMismatch)}
+)
 async def delete_vm(
     vm_id: VMId,
     request: Request,
@@ -259,7 +296,8 @@ async def delete_vm(
 ) -> APIResponse:
     """Remove a machine for good; legal in every state, also while something else is under way.
 
-    Charging ends at once. Deleting a terminated machine succeeds and changes nothing.
+    Only its own `delete_protection` stands against it. Charging ends at once. Deleting a terminated
+    machine succeeds and changes nothing.
     """
     key = await _key(request, caller, idempotency)
     async with edge.work() as tx:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Final
+from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from zentry.platform.wire import ReadModel, WriteModel, none_of, one_of_catalogue
 from zentry.projects.schemas import ProjectResponse
 from zentry.schema.vms import StopReason, VMStatus
+from zentry.vms.labels import KEY_PATTERN, MAX_KEY_LENGTH, MAX_LABELS, VALUE_PATTERN
 
 RESERVED_NAMES: Final = frozenset({"admin", "root", "system", "api", "www", "mail", "ftp"})
 
@@ -26,6 +28,18 @@ VMName = Annotated[
     StringConstraints(min_length=1, max_length=100, pattern=r"^ *[a-zA-Z0-9_-]+ *$"),
     AfterValidator(_trimmed),
     Field(json_schema_extra=none_of(RESERVED_NAMES)),
+]
+
+LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_LENGTH, pattern=KEY_PATTERN)]
+LabelValue = Annotated[str, StringConstraints(pattern=VALUE_PATTERN)]
+Labels = Annotated[
+    dict[LabelKey, LabelValue],
+    Field(
+        max_length=MAX_LABELS,
+        description="Marks to find machines by. A key has up to 63 letters, digits, `-`, `_` and `.`, and may have a "
+        "DNS name and `/` before it; a value has up to 63 of the same characters, or none.",
+        examples=[{"env": "prod", "example.com/team": "shop"}],
+    ),
 ]
 
 
@@ -70,6 +84,32 @@ class VMCreate(WriteModel):
         description="The project that it belongs to and that is billed.",
         examples=["0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"],
     )
+    labels: Labels = Field(default_factory=dict)
+    delete_protection: bool = Field(default=False, description="Whether a deletion is refused until this is lifted.")
+
+
+class VMUpdate(WriteModel):
+    """What may change of a machine at any time; what is left out or null stays as it is."""
+
+    name: VMName | None = Field(
+        default=None, description="The new name, by the same rules as at creation.", examples=["web-2"]
+    )
+    labels: Labels | None = Field(default=None, description="The new labels; they replace all that were there.")
+    delete_protection: bool | None = Field(
+        default=None, description="Whether a deletion is refused, also that of its project."
+    )
+
+
+class VMResize(WriteModel):
+    """The size that is wanted."""
+
+    instance_type: str = Field(
+        min_length=1,
+        max_length=50,
+        description="Another type of `GET /instance-types`.",
+        examples=["medium"],
+        json_schema_extra=one_of_catalogue("instance-types"),
+    )
 
 
 class VMSpecs(ReadModel):
@@ -110,6 +150,8 @@ class VMResponse(ReadModel):
     uptime_hours: float = Field(description="Hours that it has run, this session included.")
     current_session_hours: float = Field(description="Hours since it was last started; 0 when it stands still.")
     total_cost: float = Field(description="Credits that it has cost, what is not yet charged included.")
+    labels: dict[str, str] = Field(examples=[{"env": "prod"}])
+    delete_protection: bool = Field(description="Whether a deletion is refused until this is lifted.")
     created_at: datetime
     updated_at: datetime | None
     last_started: datetime | None
@@ -123,6 +165,7 @@ class VMFilters(ReadModel):
     status: str | None = None
     project_id: str | None = None
     name: str | None = None
+    label_selector: str | None = None
 
 
 class VMList(ReadModel):
@@ -138,6 +181,25 @@ class ProjectWithVMs(ProjectResponse):
     """A project and its machines."""
 
     vms: list[VMResponse]
+
+
+class DoomedVM(ReadModel):
+    """A machine that goes with its project."""
+
+    id: UUID
+    name: str = Field(examples=["web-1"])
+    status: VMStatus
+    delete_protection: bool
+
+
+class DeletionPreview(ReadModel):
+    """What goes when a project is deleted."""
+
+    project_id: UUID
+    allowed: bool = Field(description="Whether a deletion would be accepted now.")
+    protected: list[str] = Field(description="Names of the VMs whose protection stands against it.", examples=[["db"]])
+    vms: list[DoomedVM] = Field(description="The VMs that would be terminated.")
+    running_cost_per_hour: float = Field(description="Credits per hour that it would save.", examples=[0.15])
 
 
 class TypeSpecs(ReadModel):

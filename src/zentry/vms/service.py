@@ -23,17 +23,18 @@ from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
 from zentry.platform.errors import Conflict, InvalidInput, NotFound
 from zentry.platform.settings import Settings
+from zentry.projects.errors import ProjectProtected
 from zentry.projects.quotas import Quotas
 from zentry.schema.vms import StopReason, VMStatus
 from zentry.vms.addresses import AddressPool
-from zentry.vms.errors import VMNameTaken, VMNotFound
+from zentry.vms.errors import InvalidTransition, VMNameTaken, VMNotFound, VMProtected
 from zentry.vms.kinds import CREATE, DELETE, RESTART, START, STOP
 from zentry.vms.repository import VMRepository
 from zentry.vms.states import VMRequest, ensure_allowed
-from zentry.vms.types import VM
+from zentry.vms.types import VM, Extras, InstanceType, VMChanges
 
-VMS: Final = "vms"
-"""The quota that a machine counts against."""
+NO_EXTRAS: Final = Extras()
+_MOST_NAMED: Final = 10
 
 
 class VMService:
@@ -57,15 +58,17 @@ class VMService:
         return vm
 
     async def create_vm(
-        self, *, name: str, instance_type: str, image: str, project_id: UUID | None, caller: Caller
+        self,
+        *,
+        name: str,
+        instance_type: str,
+        image: str,
+        project_id: UUID | None,
+        caller: Caller,
+        extras: Extras = NO_EXTRAS,
     ) -> tuple[UUID, Operation]:
         """Ask for a machine: hold its credit, lease its address, count it, and enqueue its creation."""
-        size = await self._vms.find_instance_type(instance_type)
-        if size is None:
-            known = ", ".join(known.name for known in await self._vms.list_instance_types())
-            raise InvalidInput.at(
-                "instance_type", f"There is no instance type {instance_type!r}; choose one of {known}."
-            )
+        size = await self._get_size(instance_type)
         images = [known.name for known in await self._vms.list_images()]
         if image not in images:
             raise InvalidInput.at("image", f"There is no image {image!r}; choose one of {', '.join(images)}.")
@@ -90,13 +93,32 @@ class VMService:
         prices = await self._billing.get_price_list()
         await self._billing.hold(vm.resource, prices=prices, with_fee=True)
         address = await self._addresses.lease(vm.id)
-        if not await self._vms.insert(replace(vm, ip_address=address)):
+        if not await self._vms.insert(replace(vm, ip_address=address), extras):
             raise VMNameTaken(name)
-        await self._quotas.take(caller.user_id, VMS)
-        await self._quotas.take(project_id, VMS)
+        await self._quotas.take_all((caller.user_id, project_id), vm.counted)
         operation = await self._enqueue(CREATE, vm, price_version=prices.version)
         await self._record("vm.create_requested", vm, operation, caller=caller, name=name, instance_type=size.name)
         return vm.id, operation
+
+    async def change_vm(self, vm_id: UUID | None, changes: VMChanges, *, caller: Caller) -> None:
+        """Rename or mark a machine, whatever is under way for it; one that is on its way out stays as it is."""
+        vm = await self.get_vm(vm_id, caller=caller)
+        changed = await self._vms.change(vm, changes)
+        if changed is None:
+            raise InvalidTransition("A VM that is terminated, or about to be, cannot be changed.", state=vm.status)
+        if not changed:
+            assert changes.name is not None, "only a name can be taken"
+            raise VMNameTaken(changes.name)
+        named = ("name", "labels", "delete_protection")
+        await self._events.record(
+            "vm.changed",
+            resource_type="vm",
+            resource_id=vm.id,
+            user_id=vm.user_id,
+            project_id=vm.project_id,
+            actor_id=caller.user_id,
+            data={"changed": [field for field in named if getattr(changes, field) is not None]},
+        )
 
     async def start_vm(self, vm_id: UUID | None, *, caller: Caller) -> Operation:
         """Ask for a machine to run: hold its credit and enqueue the start."""
@@ -132,11 +154,19 @@ class VMService:
         vm = await self.get_vm(vm_id, caller=caller)
         if vm.status is VMStatus.TERMINATED:
             return None
+        if vm.delete_protection:
+            raise VMProtected(vm.name)
         return await self._delete(vm, caller=caller)
 
     async def delete_all_in_project(self, project_id: UUID, *, caller: Caller) -> int:
-        """Ask for every machine of a project to be removed; return how many there were."""
+        """Ask for every machine of a project to be removed; return how many there were.
+
+        All of them or none: where one is protected, `ProjectProtected` names those that are.
+        """
         alive = await self._vms.list_alive_in_project(project_id)
+        protected = [vm.name for vm in alive if vm.delete_protection]
+        if protected:
+            raise ProjectProtected(protected[:_MOST_NAMED])
         for vm in alive:
             await self._delete(vm, caller=caller)
         return len(alive)
@@ -149,6 +179,16 @@ class VMService:
         await self._billing.stop_metering(vm.id, vm.user_id)
         await self._queue.supersede(vm.id)
         await self._stop(vm, reason=StopReason.CREDIT, caller=None)
+        if any(vm.extra.values()):  # A resize has given way: the machine keeps the size that it has.
+            await self._vms.count_extra(vm, dict.fromkeys(vm.extra, 0))
+            await self._quotas.give_back_all((vm.user_id, vm.project_id), vm.extra)
+
+    async def _get_size(self, name: str) -> InstanceType:
+        size = await self._vms.find_instance_type(name)
+        if size is None:
+            known = ", ".join(known.name for known in await self._vms.list_instance_types())
+            raise InvalidInput.at("instance_type", f"There is no instance type {name!r}; choose one of {known}.")
+        return size
 
     async def _start(self, vm: VM, *, caller: Caller, event: str) -> Operation:
         prices = await self._billing.get_price_list()
@@ -182,7 +222,7 @@ class VMService:
         if busy is not None:
             raise VMBusy(busy)
 
-    async def _enqueue(self, kind: str, vm: VM, **input_: int) -> Operation:
+    async def _enqueue(self, kind: str, vm: VM, **input_: int | str) -> Operation:
         return await self._queue.enqueue(
             kind,
             vm_id=vm.id,

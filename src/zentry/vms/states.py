@@ -22,6 +22,7 @@ class VMEvent(StrEnum):
     STOPPED = "stopped"
     FAILED = "failed"
     REMOVED = "removed"
+    RESIZED = "resized"
 
 
 class VMRequest(StrEnum):
@@ -30,6 +31,7 @@ class VMRequest(StrEnum):
     START = "start"
     STOP = "stop"
     RESTART = "restart"
+    RESIZE = "resize"
 
 
 TRANSITIONS: Final[Mapping[tuple[VMStatus, VMEvent], VMStatus]] = {
@@ -37,10 +39,12 @@ TRANSITIONS: Final[Mapping[tuple[VMStatus, VMEvent], VMStatus]] = {
     (VMStatus.CREATING, VMEvent.FAILED): VMStatus.ERROR,
     (VMStatus.CREATING, VMEvent.REMOVED): VMStatus.TERMINATED,
     (VMStatus.RUNNING, VMEvent.REBOOTED): VMStatus.RUNNING,
+    (VMStatus.RUNNING, VMEvent.RESIZED): VMStatus.RUNNING,
     (VMStatus.RUNNING, VMEvent.STOPPED): VMStatus.STOPPED,
     (VMStatus.RUNNING, VMEvent.FAILED): VMStatus.ERROR,
     (VMStatus.RUNNING, VMEvent.REMOVED): VMStatus.TERMINATED,
     (VMStatus.STOPPED, VMEvent.BOOTED): VMStatus.RUNNING,
+    (VMStatus.STOPPED, VMEvent.RESIZED): VMStatus.STOPPED,
     (VMStatus.STOPPED, VMEvent.FAILED): VMStatus.ERROR,
     (VMStatus.STOPPED, VMEvent.REMOVED): VMStatus.TERMINATED,
     (VMStatus.ERROR, VMEvent.BOOTED): VMStatus.RUNNING,
@@ -53,6 +57,7 @@ ALLOWED: Final[Mapping[VMRequest, frozenset[VMStatus]]] = {
     VMRequest.START: frozenset({VMStatus.STOPPED, VMStatus.ERROR}),
     VMRequest.STOP: frozenset({VMStatus.RUNNING, VMStatus.ERROR}),
     VMRequest.RESTART: frozenset({VMStatus.RUNNING, VMStatus.STOPPED, VMStatus.ERROR}),
+    VMRequest.RESIZE: frozenset({VMStatus.RUNNING, VMStatus.STOPPED}),
 }
 """In which states a request is legal. Delete is legal in every state."""
 

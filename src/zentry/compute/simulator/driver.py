@@ -37,7 +37,7 @@ class SimulatorDriver:
         self, world: World, *, clock: Clock, seed: int, latency: Latency, faults: Faults | None = None
     ) -> None:
         self.name = "simulator"
-        self.capabilities = Capabilities(history=True)
+        self.capabilities = Capabilities(history=True, resize=True)
         self.world = world
         self.faults = Faults() if faults is None else faults
         self._clock = clock
@@ -62,6 +62,13 @@ class SimulatorDriver:
     async def reboot(self, vm_id: UUID, *, fence: int, order: UUID) -> None:
         """Restart the machine, once per order; one at rest is started."""
         await self._carry_out(Order(Action.REBOOT, vm_id, fence, order=order))
+
+    async def resize(self, spec: VMSpec, *, fence: int) -> None:
+        """Give a machine that is off another size, on another host where its own has no room.
+
+        `DriverRejected` with `MACHINE_RUNNING` or `NO_CAPACITY` too.
+        """
+        await self._carry_out(Order(Action.RESIZE, spec.vm_id, fence, spec=spec))
 
     async def ensure_absent(self, vm_id: UUID, *, fence: int) -> None:
         """Remove the machine; its fence is remembered."""

@@ -17,6 +17,7 @@ class Action(StrEnum):
     STOP = "ensure_stopped"
     REBOOT = "reboot"
     REMOVE = "ensure_absent"
+    RESIZE = "resize"
     OBSERVE = "observe"
     INVENTORY = "inventory"
     SAMPLE = "sample"
@@ -32,6 +33,6 @@ class Order:
     vm_id: UUID
     fence: int
     spec: VMSpec | None = None
-    """Of CREATE only."""
+    """Of CREATE and RESIZE only."""
     order: UUID | None = None
     """Of REBOOT only: the id under which it happens once."""

@@ -170,6 +170,8 @@ class World:
         if power is None:
             message = f"The simulator has no machine {order.vm_id}; it has to be created first."
             raise DriverRejected(message, code="UNKNOWN_MACHINE")
+        if order.action is Action.RESIZE:
+            return self._is_resize_due(order, power)
         if order.action is Action.REBOOT:
             query = "SELECT 1 FROM reboots WHERE vm_id = ? AND order_id = ?"
             return self._value(query, (str(order.vm_id), str(order.order))) is None
@@ -194,6 +196,9 @@ class World:
             case Action.REBOOT:
                 self._connection.execute("INSERT INTO reboots VALUES (?, ?)", (str(order.vm_id), str(order.order)))
                 self._turn(order.vm_id, Power.ON, _microseconds(at))
+            case Action.RESIZE:
+                assert order.spec is not None, "a machine is resized to a specification"
+                self._resize(order.spec)
             case Action.REMOVE:
                 self._remove(order.vm_id)
             case _:
@@ -242,6 +247,61 @@ class World:
             raise DriverRejected(message, code="NO_CAPACITY")
         return int(host)
 
+    def _is_resize_due(self, order: Order, power: str) -> bool:
+        assert order.spec is not None, "a machine is resized to a specification"
+        spec = order.spec
+        query = "SELECT vcpus, memory_mib, disk_gib, instance_type FROM machines WHERE vm_id = ?"
+        vcpus, memory_mib, disk_gib, type_ = self._connection.execute(query, (str(order.vm_id),)).fetchone()
+        if (vcpus, memory_mib, type_) == (
+            spec.vcpus,
+            spec.memory_mib,
+            spec.instance_type,
+        ) and disk_gib >= spec.disk_gib:
+            return False
+        if power == Power.ON:
+            message = f"The machine {order.vm_id} runs; it has to be stopped before it is resized."
+            raise DriverRejected(message, code="MACHINE_RUNNING")
+        return True
+
+    def _resize(self, spec: VMSpec) -> None:
+        """Change the size, with room on the machine's own host if there is any, else on another."""
+        vm_id = str(spec.vm_id)
+        host, vcpus, memory_mib = self._connection.execute(
+            "SELECT host, vcpus, memory_mib FROM machines WHERE vm_id = ?", (vm_id,)
+        ).fetchone()
+        more = {"host": host, "vcpus": spec.vcpus - vcpus, "memory_mib": spec.memory_mib - memory_mib}
+        fits = self._value(
+            """
+            UPDATE hosts SET vcpus_used = vcpus_used + :vcpus, memory_mib_used = memory_mib_used + :memory_mib
+            WHERE number = :host
+                AND (:vcpus <= 0 OR vcpus - vcpus_used >= :vcpus)
+                AND (:memory_mib <= 0 OR memory_mib - memory_mib_used >= :memory_mib)
+            RETURNING number
+            """,
+            more,
+        )
+        if fits is None:
+            roomy = self._place(spec)
+            self._leave(host, vcpus, memory_mib)
+            host = roomy
+        self._connection.execute(
+            """
+            UPDATE machines SET host = ?, vcpus = ?, memory_mib = ?, disk_gib = max(disk_gib, ?), instance_type = ?
+            WHERE vm_id = ?
+            """,
+            (host, spec.vcpus, spec.memory_mib, spec.disk_gib, spec.instance_type, vm_id),
+        )
+
+    def _leave(self, host: int, vcpus: int, memory_mib: int) -> None:
+        self._connection.execute(
+            """
+            UPDATE hosts SET
+                vcpus_used = vcpus_used - ?, memory_mib_used = memory_mib_used - ?, machines = machines - 1
+            WHERE number = ?
+            """,
+            (vcpus, memory_mib, host),
+        )
+
     def _turn(self, vm_id: UUID, power: Power, at_us: int) -> None:
         """Set the power; its past stays in order even if a worker's clock is behind another's."""
         number, last_us, last_power, rested_us = self._connection.execute(
@@ -265,14 +325,7 @@ class World:
         host, vcpus, memory_mib = self._connection.execute(
             "DELETE FROM machines WHERE vm_id = ? RETURNING host, vcpus, memory_mib", (str(vm_id),)
         ).fetchone()
-        self._connection.execute(
-            """
-            UPDATE hosts SET
-                vcpus_used = vcpus_used - ?, memory_mib_used = memory_mib_used - ?, machines = machines - 1
-            WHERE number = ?
-            """,
-            (vcpus, memory_mib, host),
-        )
+        self._leave(host, vcpus, memory_mib)
 
     def _prepare(self, fleet: Fleet) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL").fetchone()

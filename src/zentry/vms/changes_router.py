@@ -1,0 +1,50 @@
+"""Routes that change a machine itself."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Response
+
+from zentry.billing.errors import InsufficientCredits
+from zentry.operations.errors import VMBusy
+from zentry.platform.errors import InvalidInput
+from zentry.platform.ids import parse_id
+from zentry.platform.web import CallerDep, EdgeDep, raises
+from zentry.platform.wire import APIResponse
+from zentry.projects.quotas import QuotaExceeded
+from zentry.vms.answers import WaitDep
+from zentry.vms.changes import VMChangeService
+from zentry.vms.errors import EngineCannot, InvalidTransition, VMNotFound
+from zentry.vms.router import VMId
+from zentry.vms.schemas import VMResize
+
+router = APIRouter(prefix="/vms", tags=["Virtual Machines"])
+
+ACCEPTED: Final[dict[int | str, dict[str, Any]]] = {
+    202: {"model": APIResponse, "description": "Accepted; asked for with `Prefer: respond-async`."}
+}
+
+
+@router.post(
+    "/{vm_id}/resize",
+    summary="Resize a VM",
+    responses={
+        **ACCEPTED,
+        **raises(InvalidInput, InsufficientCredits, VMNotFound, InvalidTransition, VMBusy, QuotaExceeded, EngineCannot),
+    },
+)
+async def resize_vm(
+    vm_id: VMId, body: VMResize, response: Response, caller: CallerDep, edge: EdgeDep, wait: WaitDep
+) -> APIResponse:
+    """Give a machine another instance type, larger or smaller.
+
+    One that runs is stopped, resized and started; one that stands still stays so. The disk grows to that
+    of the new type and never shrinks. The new price applies from the instant when it has its new size; a
+    resize that fails leaves size and price as they were.
+    """
+    async with edge.work() as tx:
+        operation = await edge.service(VMChangeService, tx).resize_vm(
+            parse_id(vm_id), instance_type=body.instance_type, caller=caller
+        )
+    return await wait.answer(operation, response, done="VM resized", underway="VM is being resized")
