@@ -65,6 +65,8 @@ from zentry.vms.projects_router import router as project_vms_router
 from zentry.vms.router import catalogue_router
 from zentry.vms.router import router as vms_router
 from zentry.vms.service import VMService
+from zentry.vms.snapshots import SnapshotService
+from zentry.vms.snapshots_router import router as snapshots_router
 from zentry.worker.sweeper import Sweeper
 from zentry.worker.worker import Worker
 
@@ -150,6 +152,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             project_vms_router,
             quotas_router,
             changes_router,
+            snapshots_router,
             billing_router,
             accounts_router,
             catalogue_router,
@@ -210,6 +213,7 @@ def _factories(settings: Settings, store: SQLMetricsStore, clock: Clock, capabil
         BillingService: lambda tx: BillingService(tx, settings.billing),
         VMService: lambda tx: VMService(tx, settings),
         VMChangeService: lambda tx: VMChangeService(tx, settings, capabilities),
+        SnapshotService: lambda tx: SnapshotService(tx, settings, capabilities),
         Catalogue: lambda tx: Catalogue(tx, settings.billing),
         MonitoringService: lambda tx: MonitoringService(tx, store=store, settings=settings, clock=clock),
         ActivityService: ActivityService,

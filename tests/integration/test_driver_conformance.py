@@ -491,6 +491,86 @@ async def test_a_resize_of_the_past_or_of_nothing_is_refused(resizer: ComputeDri
     assert await room(resizer) == (2, 2048, 1)
 
 
+# Disks
+
+
+SNAPSHOT = UUID(int=77)
+
+
+@pytest.fixture
+def copier(driver: ComputeDriver) -> ComputeDriver:
+    if not driver.capabilities.snapshots:
+        pytest.skip("the driver takes no snapshots")
+    return driver
+
+
+async def test_a_snapshot_is_taken_of_a_running_machine_and_restored_to_one_at_rest(copier: ComputeDriver) -> None:
+    spec = await a_running_machine(copier)
+    await copier.snapshot(spec.vm_id, SNAPSHOT, fence=3)
+    await copier.snapshot(spec.vm_id, SNAPSHOT, fence=3)
+
+    with pytest.raises(DriverRejected):
+        await copier.restore(spec.vm_id, SNAPSHOT, fence=4, order=UUID(int=1))
+    await copier.ensure_stopped(spec.vm_id, fence=5, grace=GRACE)
+    await copier.restore(spec.vm_id, SNAPSHOT, fence=5, order=UUID(int=1))
+    await copier.ensure_running(spec.vm_id, fence=5)
+    await copier.restore(spec.vm_id, SNAPSHOT, fence=5, order=UUID(int=1))
+
+    assert await power_of(copier, spec.vm_id) is Power.ON
+
+
+async def test_a_snapshot_outlives_its_machine_and_makes_others(rig: Rig, copier: ComputeDriver) -> None:
+    spec = await a_running_machine(copier)
+    await copier.snapshot(spec.vm_id, SNAPSHOT, fence=3)
+    await copier.ensure_absent(spec.vm_id, fence=4)
+    await copier.close()
+    after = rig.open()
+
+    await after.ensure_created(replace(a_machine(2), snapshot_id=SNAPSHOT), fence=1)
+    await after.delete_snapshot(spec.vm_id, SNAPSHOT, fence=5)
+    await after.delete_snapshot(spec.vm_id, SNAPSHOT, fence=5)
+
+    await after.ensure_created(replace(a_machine(2), snapshot_id=SNAPSHOT), fence=2)
+    with pytest.raises(DriverRejected):
+        await after.ensure_created(replace(a_machine(3), snapshot_id=SNAPSHOT), fence=1)
+    assert await power_of(after, UUID(int=2)) is Power.OFF
+
+
+async def test_snapshots_of_nothing_from_nothing_or_of_the_past_are_refused(copier: ComputeDriver) -> None:
+    spec = a_machine()
+    await copier.ensure_created(spec, fence=5)
+
+    with pytest.raises(DriverRejected):
+        await copier.snapshot(UNKNOWN, SNAPSHOT, fence=1)
+    with pytest.raises(DriverRejected):
+        await copier.restore(spec.vm_id, SNAPSHOT, fence=5, order=UUID(int=1))
+    with pytest.raises(StaleFence):
+        await copier.snapshot(spec.vm_id, SNAPSHOT, fence=4)
+    with pytest.raises(StaleFence):
+        await copier.delete_snapshot(spec.vm_id, SNAPSHOT, fence=4)
+
+
+async def test_a_machine_at_rest_begins_afresh_once_for_each_order(driver: ComputeDriver) -> None:
+    if not driver.capabilities.rebuild:
+        pytest.skip("the driver cannot rebuild")
+    spec = await a_running_machine(driver)
+    fresh = replace(spec, image="ubuntu-24.04")
+
+    with pytest.raises(DriverRejected):
+        await driver.rebuild(fresh, fence=3, order=UUID(int=1))
+    await driver.ensure_stopped(spec.vm_id, fence=4, grace=GRACE)
+    await driver.rebuild(fresh, fence=4, order=UUID(int=1))
+    await driver.ensure_running(spec.vm_id, fence=4)
+    await driver.rebuild(fresh, fence=4, order=UUID(int=1))
+    with pytest.raises(StaleFence):
+        await driver.rebuild(fresh, fence=3, order=UUID(int=2))
+    with pytest.raises(DriverRejected):
+        await driver.rebuild(a_machine(404), fence=1, order=UUID(int=2))
+
+    assert await power_of(driver, spec.vm_id) is Power.ON
+    assert [host.machines for host in await driver.hosts() if host.machines] == [1]
+
+
 # Restart
 
 

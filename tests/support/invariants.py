@@ -15,7 +15,7 @@ from zentry.schema.accounts import users
 from zentry.schema.billing import billing_records, daily_spend, holds, ledger_entries, resource_costs, segments
 from zentry.schema.operations import operations
 from zentry.schema.projects import projects, quotas
-from zentry.schema.vms import ip_leases, vm_labels, vms
+from zentry.schema.vms import ip_leases, snapshots, vm_labels, vms
 
 
 async def broken_invariants(database: Database) -> list[str]:
@@ -26,6 +26,7 @@ async def broken_invariants(database: Database) -> list[str]:
             *await _holds(tx),
             *await _segments(tx),
             *await _machines(tx),
+            *await _snapshots(tx),
             *await _quotas(tx),
         ]
 
@@ -155,6 +156,12 @@ async def _machines(tx: Transaction) -> list[str]:
     return broken
 
 
+async def _snapshots(tx: Transaction) -> list[str]:
+    busy = sa.select(operations.c.vm_id).where(operations.c.status.in_(("pending", "running")))
+    stuck = sa.select(snapshots).where(snapshots.c.status.in_(("creating", "deleting")), snapshots.c.vm_id.not_in(busy))
+    return [f"snapshot {snapshot.id} is stuck in {snapshot.status}" for snapshot in await _rows(tx, stuck)]
+
+
 async def _quotas(tx: Transaction) -> list[str]:
     used: defaultdict[tuple[UUID, str], int] = defaultdict(int)
     for vm in await _rows(tx, sa.select(vms).where(vms.c.status != "terminated")):
@@ -163,6 +170,9 @@ async def _quotas(tx: Transaction) -> list[str]:
             used[owner, "vcpus"] += vm.vcpus + vm.extra_vcpus
             used[owner, "memory_mib"] += vm.memory_mib + vm.extra_memory_mib
             used[owner, "disk_gib"] += vm.disk_gib + vm.extra_disk_gib
+    for snapshot in await _rows(tx, sa.select(snapshots).where(snapshots.c.status != "deleted")):
+        used[snapshot.user_id, "snapshots"] += 1
+        used[snapshot.project_id, "snapshots"] += 1
     for project in await _rows(tx, sa.select(projects).where(projects.c.deleted_at.is_(None))):
         used[project.user_id, "projects"] += 1
     return [

@@ -80,6 +80,31 @@ class ComputeDriver(Protocol):
         """
         ...
 
+    async def rebuild(self, spec: VMSpec, *, fence: int, order: UUID) -> None:
+        """Let the disk of a machine that is off begin afresh from the specification's image, once per order.
+
+        `DriverRejected` when the machine runs, or was never created. Only where `capabilities.rebuild`.
+        """
+        ...
+
+    async def snapshot(self, vm_id: UUID, snapshot_id: UUID, *, fence: int) -> None:
+        """Copy a machine's disk as it is now, running or not; a snapshot that is there stays as it is.
+
+        This and the next two only where `capabilities.snapshots`. A snapshot outlives its machine.
+        """
+        ...
+
+    async def restore(self, vm_id: UUID, snapshot_id: UUID, *, fence: int, order: UUID) -> None:
+        """Make the disk of a machine that is off what it was at the snapshot, once per order.
+
+        `DriverRejected` when the machine runs, was never created, or the snapshot is not there.
+        """
+        ...
+
+    async def delete_snapshot(self, vm_id: UUID, snapshot_id: UUID, *, fence: int) -> None:
+        """Remove a snapshot of a machine, which may be gone itself; an unknown one is gone already."""
+        ...
+
     async def ensure_absent(self, vm_id: UUID, *, fence: int) -> None:
         """Remove the machine and what it holds; unknown machines are absent already."""
         ...

@@ -27,6 +27,8 @@ class VMSpec:
     image: str
     instance_type: str
     ip_address: str
+    snapshot_id: UUID | None = None
+    """What the disk begins from, in place of the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Capabilities:
     """What a driver can do. Code asks this, never which driver it is."""
 
     resize: bool = False
+    rebuild: bool = False
     snapshots: bool = False
     console: bool = False
     history: bool = False

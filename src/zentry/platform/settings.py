@@ -165,6 +165,8 @@ class QuotaSettings(Group):
     projects_per_user: int = Field(10, ge=0, le=100_000, description="Projects of one account.")
     vms_per_user: int = Field(50, ge=0, le=1_000_000, description="Machines of one account.")
     vms_per_project: int = Field(20, ge=0, le=1_000_000, description="Machines of one project.")
+    snapshots_per_user: int = Field(100, ge=0, le=1_000_000, description="Snapshots of one account.")
+    snapshots_per_project: int = Field(40, ge=0, le=1_000_000, description="Snapshots of one project.")
     vcpus_per_user: Counted = Field(None, description=f"vCPUs of one account; {_UNSET.format('4 vCPUs')}.")
     vcpus_per_project: Counted = Field(None, description=f"vCPUs of one project; {_UNSET.format('4 vCPUs')}.")
     memory_mib_per_user: Counted = Field(None, description=f"Memory of one account; {_UNSET.format('8192 MiB')}.")

@@ -19,9 +19,9 @@ from zentry.platform.db import Transaction
 from zentry.platform.errors import Conflict
 from zentry.platform.settings import QuotaSettings
 from zentry.schema.projects import projects, quotas
-from zentry.schema.vms import is_alive, vms
+from zentry.schema.vms import SnapshotStatus, is_alive, snapshots, vms
 
-Resource = Literal["projects", "vms", "vcpus", "memory_mib", "disk_gib"]
+Resource = Literal["projects", "vms", "vcpus", "memory_mib", "disk_gib", "snapshots"]
 Amounts = Mapping[Resource, int]
 
 RESOURCES: Final[Mapping[Resource, str]] = {
@@ -30,6 +30,7 @@ RESOURCES: Final[Mapping[Resource, str]] = {
     "vcpus": "vCPUs",
     "memory_mib": "MiB of memory",
     "disk_gib": "GiB of disk",
+    "snapshots": "snapshots",
 }
 """Everything that is counted, with its name in a sentence, in the order in which it is shown."""
 
@@ -126,12 +127,15 @@ class Quotas:
 async def open_account_quotas(tx: Transaction, user_id: UUID, settings: QuotaSettings) -> None:
     """Begin to count for a new account."""
     maxima = _sized(settings.vms_per_user, *settings.account_sizes)
-    await Quotas(tx).open(user_id, {"projects": settings.projects_per_user, **maxima})
+    await Quotas(tx).open(
+        user_id, {"projects": settings.projects_per_user, "snapshots": settings.snapshots_per_user, **maxima}
+    )
 
 
 async def open_project_quotas(tx: Transaction, project_id: UUID, settings: QuotaSettings) -> None:
     """Begin to count for a new project."""
-    await Quotas(tx).open(project_id, _sized(settings.vms_per_project, *settings.project_sizes))
+    maxima = _sized(settings.vms_per_project, *settings.project_sizes)
+    await Quotas(tx).open(project_id, {"snapshots": settings.snapshots_per_project, **maxima})
 
 
 async def recount(tx: Transaction) -> Sequence[Drift]:
@@ -142,6 +146,10 @@ async def recount(tx: Transaction) -> Sequence[Drift]:
             _counted(resource, owner, amount, is_alive)
             for owner in (vms.c.user_id, vms.c.project_id)
             for resource, amount in _OF_MACHINES.items()
+        ),
+        *(
+            _counted("snapshots", owner, sa.func.count(), snapshots.c.status != SnapshotStatus.DELETED)
+            for owner in (snapshots.c.user_id, snapshots.c.project_id)
         ),
     ).subquery("counted")
     truth = sa.func.coalesce(counted.c.amount, 0)
@@ -206,7 +214,7 @@ def _giving_back(resources: tuple[Resource, ...]) -> sa.Update:
 
 def _parameters(owner_ids: Sequence[UUID], amounts: Amounts) -> dict[str, Any]:
     parameters: dict[str, Any] = {"owners": list(owner_ids)}
-    parameters.update(amounts)
+    parameters.update({str(resource): amount for resource, amount in amounts.items()})
     return parameters
 
 

@@ -91,6 +91,7 @@ class ProjectService:
         # A machine whose creation has already seen the project waits for the account and then finds no room.
         # Counters come after machines, as they do where a worker ends a machine.
         await self._quotas.close(project_id, "vms")
+        await self._quotas.close(project_id, "snapshots")
         await self._quotas.give_back(caller.user_id, "projects")
         await self._record("project.deleted", project_id, caller=caller, terminated_vms=terminated)
         return terminated

@@ -1,4 +1,4 @@
-"""The rules about what changes a machine itself: its size."""
+"""The rules about what changes a machine itself: its size and its disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zentry.platform.settings import Settings
 from zentry.projects.quotas import Amounts
 from zentry.schema.vms import VMStatus
 from zentry.vms.errors import EngineCannot
-from zentry.vms.kinds import RESIZE
+from zentry.vms.kinds import REBUILD, RESIZE
 from zentry.vms.service import VMService
 from zentry.vms.states import VMRequest, ensure_allowed
 from zentry.vms.types import VM, InstanceType
@@ -41,6 +41,18 @@ class VMChangeService(VMService):
         if size.name == vm.instance_type:
             raise InvalidInput.at("instance_type", f"The VM is {size.name!r} already.")
         return await self._resize(vm, size, caller=caller)
+
+    async def rebuild_vm(self, vm_id: UUID | None, *, image: str, caller: Caller) -> Operation:
+        """Ask for a machine's disk to begin afresh from an image; its name, address and size stay."""
+        vm = await self.get_vm(vm_id, caller=caller)
+        await self._ensure_idle(vm)
+        ensure_allowed(vm.status, VMRequest.REBUILD)
+        if not self._capabilities.rebuild:
+            raise EngineCannot("rebuild VMs")
+        await self._ensure_image(image)
+        operation = await self._enqueue(REBUILD, vm, was_running=vm.status is VMStatus.RUNNING, image=image)
+        await self._record("vm.rebuild_requested", vm, operation, caller=caller, image=image)
+        return operation
 
     async def _resize(self, vm: VM, size: InstanceType, *, caller: Caller) -> Operation:
         disk_gib = max(vm.disk_gib, size.disk_gib)

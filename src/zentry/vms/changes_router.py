@@ -17,7 +17,7 @@ from zentry.vms.answers import WaitDep
 from zentry.vms.changes import VMChangeService
 from zentry.vms.errors import EngineCannot, InvalidTransition, VMNotFound
 from zentry.vms.router import VMId
-from zentry.vms.schemas import VMResize
+from zentry.vms.schemas import VMRebuild, VMResize
 
 router = APIRouter(prefix="/vms", tags=["Virtual Machines"])
 
@@ -48,3 +48,20 @@ async def resize_vm(
             parse_id(vm_id), instance_type=body.instance_type, caller=caller
         )
     return await wait.answer(operation, response, done="VM resized", underway="VM is being resized")
+
+
+@router.post(
+    "/{vm_id}/rebuild",
+    summary="Rebuild a VM",
+    responses={**ACCEPTED, **raises(InvalidInput, VMNotFound, InvalidTransition, VMBusy, EngineCannot)},
+)
+async def rebuild_vm(
+    vm_id: VMId, body: VMRebuild, response: Response, caller: CallerDep, edge: EdgeDep, wait: WaitDep
+) -> APIResponse:
+    """Begin afresh from an image: everything on the machine's disk is lost. Snapshots of it stay.
+
+    One that runs is stopped, rebuilt and started, and charged meanwhile; one that stands still stays so.
+    """
+    async with edge.work() as tx:
+        operation = await edge.service(VMChangeService, tx).rebuild_vm(parse_id(vm_id), image=body.image, caller=caller)
+    return await wait.answer(operation, response, done="VM rebuilt", underway="VM is being rebuilt")

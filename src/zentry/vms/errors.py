@@ -32,6 +32,40 @@ class VMNameTaken(Conflict):
         )
 
 
+class SnapshotNotFound(NotFound):
+    """There is no such snapshot, it is not the caller's, or not of this machine."""
+
+    def __init__(self) -> None:
+        super().__init__("Snapshot")
+
+
+class SnapshotNameTaken(Conflict):
+    """The machine has a snapshot of this name."""
+
+    code = "SNAPSHOT_NAME_TAKEN"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The VM already has a snapshot named {name!r}; choose another name.", name=name)
+
+
+class SnapshotNotAvailable(Conflict):
+    """The snapshot is not finished, or has failed."""
+
+    code = "SNAPSHOT_NOT_AVAILABLE"
+
+    def __init__(self, name: str, *, status: str) -> None:
+        super().__init__(f"The snapshot {name!r} is {status}; only one that is available can be used.", status=status)
+
+
+class SnapshotInUse(Conflict):
+    """A machine is being made from the snapshot."""
+
+    code = "SNAPSHOT_IN_USE"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"A VM is being created from the snapshot {name!r}; try again when it runs.", name=name)
+
+
 class EngineCannot(Conflict):
     """The engine that runs the machines is not able to do this."""
 

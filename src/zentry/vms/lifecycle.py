@@ -19,6 +19,7 @@ from zentry.platform.settings import Settings
 from zentry.projects.quotas import Quotas
 from zentry.schema.vms import VMStatus
 from zentry.vms.addresses import AddressPool
+from zentry.vms.disks import Disks
 from zentry.vms.kinds import CREATE, DELETE, RESTART, START, STOP
 from zentry.vms.landing import NOTHING_EXTRA, get_claimed, land, record_event
 from zentry.vms.resizing import Resizing
@@ -33,6 +34,7 @@ class VMLifecycle:
         self._database = database
         self._driver = driver
         self._settings = settings
+        self._disks = Disks(database=database, driver=driver, settings=settings)
         self._grace = timedelta(seconds=settings.compute.stop_grace_seconds)
 
     def kinds(self) -> Mapping[str, Kind]:
@@ -53,7 +55,10 @@ class VMLifecycle:
                 abandon=self._start_failed,
             ),
             Kind(
-                STOP, (Step("stop", act=self._halt, record=self._stopped),), release=_keep_money, abandon=self._failed
+                STOP,
+                (Step("stop", act=self._halt_and_clear, account=self._lock_to_clear, record=self._stopped),),
+                release=_keep_money,
+                abandon=self._failed,
             ),
             Kind(
                 RESTART,
@@ -69,7 +74,7 @@ class VMLifecycle:
             ),
         )
         resizing = Resizing(database=self._database, driver=self._driver, settings=self._settings)
-        return {kind.name: kind for kind in (*kinds, resizing.kind())}
+        return {kind.name: kind for kind in (*kinds, resizing.kind(), *self._disks.kinds())}
 
     # Acts
 
@@ -94,11 +99,16 @@ class VMLifecycle:
             return  # A creation that failed has left nothing that could run.
         await self._driver.ensure_stopped(claim.vm_id, fence=claim.fence, grace=self._grace)
 
+    async def _halt_and_clear(self, claim: Claim) -> None:
+        await self._halt(claim)
+        await self._disks.clear(claim)
+
     async def _reboot(self, claim: Claim) -> None:
         await self._driver.reboot(claim.vm_id, fence=claim.fence, order=claim.operation_id)
 
     async def _remove(self, claim: Claim) -> None:
         await self._driver.ensure_absent(claim.vm_id, fence=claim.fence)
+        await self._disks.clear(claim)
 
     # Money
 
@@ -113,6 +123,10 @@ class VMLifecycle:
         billing = BillingService(tx, self._settings.billing)
         prices = await billing.get_price_list_version(claim.input["price_version"])
         await billing.start_metering(vm.resource, prices=prices, with_fee=with_fee)
+
+    async def _lock_to_clear(self, tx: Transaction, claim: Claim) -> None:
+        if "snapshot_ids" in claim.input:
+            await self._lock_account(tx, claim)
 
     async def _lock_account(self, tx: Transaction, claim: Claim) -> None:
         """Counters are changed under the account's lock, which comes before everything else."""
@@ -133,11 +147,13 @@ class VMLifecycle:
 
     async def _stopped(self, tx: Transaction, claim: Claim) -> None:
         await self._land(tx, claim, VMEvent.STOPPED)
+        await self._disks.cleared(tx, claim)
 
     async def _removed(self, tx: Transaction, claim: Claim) -> None:
         vm = await self._land(tx, claim, VMEvent.REMOVED, ip_address=None, terminated_at=tx.now, **NOTHING_EXTRA)
         await self._release_address(tx, vm)
         await Quotas(tx).give_back_all((vm.user_id, vm.project_id), vm.counted)
+        await self._disks.cleared(tx, claim)
 
     # Ends of what did not succeed
 

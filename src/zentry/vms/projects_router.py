@@ -12,7 +12,8 @@ from zentry.projects.router import ProjectId
 from zentry.projects.schemas import ProjectResponse
 from zentry.projects.service import ProjectService
 from zentry.vms.repository import VMRepository
-from zentry.vms.schemas import DeletionPreview, DoomedVM, ProjectWithVMs
+from zentry.vms.schemas import DeletionPreview, DoomedVM, ProjectWithVMs, SnapshotResponse
+from zentry.vms.snapshots_repository import SnapshotRepository
 from zentry.vms.views import VMFilter, VMViews
 
 router = APIRouter(prefix="/projects", tags=["Projects"])
@@ -37,11 +38,13 @@ async def get_project_deletion(project_id: ProjectId, caller: CallerDep, edge: E
         project = await service.get_project(parse_id(project_id), caller=caller)
         statistics = await service.get_statistics(project.id, caller=caller)
         machines = await VMRepository(tx).list_alive_in_project(project.id)
+        kept = await SnapshotRepository(tx).list_in_project(project.id)
     protected = [vm.name for vm in machines if vm.delete_protection]
     return DeletionPreview(
         project_id=project.id,
         allowed=not protected,
         protected=protected,
         vms=[DoomedVM.model_validate(vm) for vm in machines],
+        snapshots=[SnapshotResponse.model_validate(one) for one in kept],
         running_cost_per_hour=money.to_credits(statistics.running_cost_per_hour),
     )

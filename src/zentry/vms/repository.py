@@ -35,6 +35,7 @@ _VM: Final[tuple[sa.ColumnElement[Any], ...]] = (
     vms.c.extra_vcpus,
     vms.c.extra_memory_mib,
     vms.c.extra_disk_gib,
+    vms.c.snapshot_id,
 )
 _PROJECT: Final = sa.select(projects.c.id).where(
     projects.c.id == sa.bindparam("project", type_=sa.Uuid),
@@ -97,6 +98,7 @@ class VMRepository:
                 "created_at": self._tx.now,
                 "delete_protection": extras.delete_protection,
                 "labels": dict(extras.labels),
+                "snapshot_id": vm.snapshot_id,
             },
         )
         if inserted:

@@ -27,7 +27,15 @@ from zentry.projects.quotas import QuotaExceeded
 from zentry.schema.vms import VMStatus
 from zentry.vms.answers import WaitDep
 from zentry.vms.catalogue import Catalogue
-from zentry.vms.errors import InvalidTransition, NoFreeAddress, VMNameTaken, VMNotFound, VMProtected
+from zentry.vms.errors import (
+    InvalidTransition,
+    NoFreeAddress,
+    SnapshotNotAvailable,
+    SnapshotNotFound,
+    VMNameTaken,
+    VMNotFound,
+    VMProtected,
+)
 from zentry.vms.labels import MAX_SELECTOR_LENGTH, parse_selector
 from zentry.vms.schemas import (
     ImageResponse,
@@ -115,7 +123,15 @@ async def list_vms(
     response_model=VMResponse,
     responses={
         202: {"model": VMResponse, "description": "Accepted; asked for with `Prefer: respond-async`."},
-        **raises(InsufficientCredits, NotFound, VMNameTaken, QuotaExceeded, IdempotencyMismatch, NoFreeAddress),
+        **raises(
+            InsufficientCredits,
+            NotFound,
+            VMNameTaken,
+            QuotaExceeded,
+            SnapshotNotAvailable,
+            IdempotencyMismatch,
+            NoFreeAddress,
+        ),
     },
 )
 async def create_vm(
@@ -132,6 +148,9 @@ async def create_vm(
     `creating`. It is charged from the first instant that it runs; a creation that fails costs nothing.
     """
     key = await _key(request, caller, idempotency)
+    snapshot_id = None if body.snapshot_id is None else parse_id(body.snapshot_id)
+    if body.snapshot_id is not None and snapshot_id is None:
+        raise SnapshotNotFound
     async with edge.work() as tx:
         replay = await IdempotencyStore(tx).find_or_begin(key)
         if replay is None:
@@ -140,7 +159,7 @@ async def create_vm(
                 instance_type=body.instance_type,
                 image=body.image,
                 project_id=parse_id(body.project_id),
-                extras=Extras(body.labels, body.delete_protection),
+                extras=Extras(body.labels, body.delete_protection, snapshot_id),
                 caller=caller,
             )
             await IdempotencyStore(tx).complete(key, resource_id=vm_id, operation_id=operation.id)

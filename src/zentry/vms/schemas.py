@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
@@ -71,12 +71,19 @@ class VMCreate(WriteModel):
         examples=["small"],
         json_schema_extra=one_of_catalogue("instance-types"),
     )
-    image: str = Field(
+    image: str | None = Field(
+        default=None,
         min_length=1,
         max_length=100,
-        description="An image of `GET /images`.",
+        description="An image of `GET /images`; needed unless `snapshot_id` is sent.",
         examples=["ubuntu-22.04"],
         json_schema_extra=one_of_catalogue("images"),
+    )
+    snapshot_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="A snapshot for the disk to begin from, in place of an image.",
     )
     project_id: str = Field(
         min_length=1,
@@ -110,6 +117,50 @@ class VMResize(WriteModel):
         examples=["medium"],
         json_schema_extra=one_of_catalogue("instance-types"),
     )
+
+
+class VMRebuild(WriteModel):
+    """What the disk is to begin from."""
+
+    image: str = Field(
+        min_length=1,
+        max_length=100,
+        description="An image of `GET /images`.",
+        examples=["debian-12"],
+        json_schema_extra=one_of_catalogue("images"),
+    )
+
+
+class SnapshotCreate(WriteModel):
+    """The snapshot that is wanted."""
+
+    name: str = Field(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[a-zA-Z0-9][a-zA-Z0-9 ._:-]*$",
+        description="Letters, digits, spaces, `.`, `_`, `:` and `-`; unique among the VM's snapshots.",
+        examples=["before-upgrade"],
+    )
+
+
+class SnapshotResponse(ReadModel):
+    """A copy of a VM's disk."""
+
+    id: UUID = Field(examples=["01936b60-0c1d-7a11-b7c4-5d2e9f3a6b01"])
+    name: str = Field(examples=["before-upgrade"])
+    vm_id: UUID = Field(description="The VM whose disk it holds; it may be terminated.")
+    project_id: UUID
+    image: str = Field(description="What the disk once began from.", examples=["debian-12"])
+    disk_gib: int = Field(description="What a VM made from it needs at least.", examples=[20])
+    status: Literal["creating", "available", "error"] = Field(description="Only an available one can be used.")
+    created_at: datetime
+
+
+class SnapshotList(ReadModel):
+    """A page of snapshots, the newest first."""
+
+    snapshots: list[SnapshotResponse]
+    next_cursor: str | None = Field(description="Send as `cursor` for the next page; null on the last one.")
 
 
 class VMSpecs(ReadModel):
@@ -150,6 +201,7 @@ class VMResponse(ReadModel):
     uptime_hours: float = Field(description="Hours that it has run, this session included.")
     current_session_hours: float = Field(description="Hours since it was last started; 0 when it stands still.")
     total_cost: float = Field(description="Credits that it has cost, what is not yet charged included.")
+    snapshot_id: str | None = Field(description="The snapshot that its disk came from, null for an image.")
     labels: dict[str, str] = Field(examples=[{"env": "prod"}])
     delete_protection: bool = Field(description="Whether a deletion is refused until this is lifted.")
     created_at: datetime
@@ -199,6 +251,7 @@ class DeletionPreview(ReadModel):
     allowed: bool = Field(description="Whether a deletion would be accepted now.")
     protected: list[str] = Field(description="Names of the VMs whose protection stands against it.", examples=[["db"]])
     vms: list[DoomedVM] = Field(description="The VMs that would be terminated.")
+    snapshots: list[SnapshotResponse] = Field(description="The snapshots that would go, also those of former VMs.")
     running_cost_per_hour: float = Field(description="Credits per hour that it would save.", examples=[0.15])
 
 

@@ -8,6 +8,7 @@ ring.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Network
@@ -25,13 +26,21 @@ from zentry.platform.errors import Conflict, InvalidInput, NotFound
 from zentry.platform.settings import Settings
 from zentry.projects.errors import ProjectProtected
 from zentry.projects.quotas import Quotas
-from zentry.schema.vms import StopReason, VMStatus
+from zentry.schema.vms import SnapshotStatus, StopReason, VMStatus
 from zentry.vms.addresses import AddressPool
-from zentry.vms.errors import InvalidTransition, VMNameTaken, VMNotFound, VMProtected
-from zentry.vms.kinds import CREATE, DELETE, RESTART, START, STOP
+from zentry.vms.errors import (
+    InvalidTransition,
+    SnapshotNotAvailable,
+    SnapshotNotFound,
+    VMNameTaken,
+    VMNotFound,
+    VMProtected,
+)
+from zentry.vms.kinds import CREATE, DELETE, DELETE_SNAPSHOTS, RESTART, START, STOP
 from zentry.vms.repository import VMRepository
+from zentry.vms.snapshots_repository import SnapshotRepository
 from zentry.vms.states import VMRequest, ensure_allowed
-from zentry.vms.types import VM, Extras, InstanceType, VMChanges
+from zentry.vms.types import VM, Extras, InstanceType, Snapshot, VMChanges
 
 NO_EXTRAS: Final = Extras()
 _MOST_NAMED: Final = 10
@@ -44,6 +53,7 @@ class VMService:
         self._tx = tx
         self._settings = settings
         self._vms = VMRepository(tx)
+        self._snapshots = SnapshotRepository(tx)
         self._queue = OperationQueue(tx)
         self._billing = BillingService(tx, settings.billing)
         self._quotas = Quotas(tx)
@@ -62,18 +72,23 @@ class VMService:
         *,
         name: str,
         instance_type: str,
-        image: str,
+        image: str | None,
         project_id: UUID | None,
         caller: Caller,
         extras: Extras = NO_EXTRAS,
     ) -> tuple[UUID, Operation]:
         """Ask for a machine: hold its credit, lease its address, count it, and enqueue its creation."""
         size = await self._get_size(instance_type)
-        images = [known.name for known in await self._vms.list_images()]
-        if image not in images:
-            raise InvalidInput.at("image", f"There is no image {image!r}; choose one of {', '.join(images)}.")
+        if (image is None) == (extras.snapshot_id is None):
+            raise InvalidInput.at("image", "Send an image or a snapshot_id, one of them.")
+        if image is not None:
+            await self._ensure_image(image)
         if project_id is None or not await self._vms.has_project(project_id, user_id=caller.user_id):
             raise NotFound("Project")
+        if extras.snapshot_id is not None:
+            await self._billing.lock_account(caller.user_id)  # Whoever deletes the snapshot holds this lock as well.
+            image = (await self._get_source(extras.snapshot_id, size, caller=caller)).image
+        assert image is not None, "one of the two was given"
         vm = VM(
             id=self._tx.new_id(),
             user_id=caller.user_id,
@@ -89,6 +104,7 @@ class VMService:
             ip_address=None,
             last_started=None,
             uptime_seconds=0,
+            snapshot_id=extras.snapshot_id,
         )
         prices = await self._billing.get_price_list()
         await self._billing.hold(vm.resource, prices=prices, with_fee=True)
@@ -168,7 +184,9 @@ class VMService:
         if protected:
             raise ProjectProtected(protected[:_MOST_NAMED])
         for vm in alive:
-            await self._delete(vm, caller=caller)
+            await self._delete(vm, caller=caller, with_snapshots=True)
+        for vm_id in {snapshot.vm_id: None for snapshot in await self._snapshots.list_in_project(project_id)}:
+            await self._delete_left_snapshots(vm_id, caller=caller)
         return len(alive)
 
     async def suspend_vm(self, vm_id: UUID) -> None:
@@ -178,10 +196,30 @@ class VMService:
             return
         await self._billing.stop_metering(vm.id, vm.user_id)
         await self._queue.supersede(vm.id)
-        await self._stop(vm, reason=StopReason.CREDIT, caller=None)
+        doomed = await self._snapshots.doom(vm.id)
+        await self._stop(vm, reason=StopReason.CREDIT, caller=None, doomed=doomed)
         if any(vm.extra.values()):  # A resize has given way: the machine keeps the size that it has.
             await self._vms.count_extra(vm, dict.fromkeys(vm.extra, 0))
             await self._quotas.give_back_all((vm.user_id, vm.project_id), vm.extra)
+
+    async def _ensure_image(self, name: str) -> None:
+        images = [known.name for known in await self._vms.list_images()]
+        if name not in images:
+            raise InvalidInput.at("image", f"There is no image {name!r}; choose one of {', '.join(images)}.")
+
+    async def _get_source(self, snapshot_id: UUID, size: InstanceType, *, caller: Caller) -> Snapshot:
+        """Return the snapshot that a new machine's disk is to come from."""
+        snapshot = await self._snapshots.find(snapshot_id, user_id=caller.user_id)
+        if snapshot is None:
+            raise SnapshotNotFound
+        if snapshot.status is not SnapshotStatus.AVAILABLE:
+            raise SnapshotNotAvailable(snapshot.name, status=snapshot.status)
+        if size.disk_gib < snapshot.disk_gib:
+            raise InvalidInput.at(
+                "instance_type",
+                f"The snapshot needs a disk of {snapshot.disk_gib} GiB; {size.name!r} has {size.disk_gib} GiB.",
+            )
+        return snapshot
 
     async def _get_size(self, name: str) -> InstanceType:
         size = await self._vms.find_instance_type(name)
@@ -199,18 +237,29 @@ class VMService:
         await self._record(event, vm, operation, caller=caller)
         return operation
 
-    async def _stop(self, vm: VM, *, reason: StopReason, caller: Caller | None) -> Operation:
+    async def _stop(
+        self, vm: VM, *, reason: StopReason, caller: Caller | None, doomed: Sequence[UUID] = ()
+    ) -> Operation:
         await self._billing.stop_metering(vm.id, vm.user_id)
-        operation = await self._enqueue(STOP, vm)
+        operation = await self._enqueue(STOP, vm, **_naming(doomed))
         uptime = vm.uptime_seconds + vm.session_seconds(self._tx.now)
         await self._wish(vm, wanted="stopped", reason=reason, last_stopped=self._tx.now, uptime_seconds=uptime)
         await self._record("vm.stop_requested", vm, operation, caller=caller, reason=reason)
         return operation
 
-    async def _delete(self, vm: VM, *, caller: Caller) -> Operation:
+    async def _delete_left_snapshots(self, vm_id: UUID, *, caller: Caller) -> None:
+        """Ask for what is left of a terminated machine to be removed."""
+        vm = await self.get_vm(vm_id, caller=caller)
+        await self._queue.supersede(vm.id)
+        doomed = await self._snapshots.doom(vm.id, everything=True)
+        operation = await self._enqueue(DELETE_SNAPSHOTS, vm, **_naming(doomed))
+        await self._record("vm.snapshot_delete_requested", vm, operation, caller=caller, **_naming(doomed))
+
+    async def _delete(self, vm: VM, *, caller: Caller, with_snapshots: bool = False) -> Operation:
         await self._billing.stop_metering(vm.id, vm.user_id)
         await self._queue.supersede(vm.id)
-        operation = await self._enqueue(DELETE, vm)
+        doomed = await self._snapshots.doom(vm.id, everything=with_snapshots)
+        operation = await self._enqueue(DELETE, vm, **_naming(doomed))
         uptime = vm.uptime_seconds + vm.session_seconds(self._tx.now)
         await self._wish(vm, wanted="terminated", uptime_seconds=uptime)
         await self._record("vm.delete_requested", vm, operation, caller=caller)
@@ -222,7 +271,7 @@ class VMService:
         if busy is not None:
             raise VMBusy(busy)
 
-    async def _enqueue(self, kind: str, vm: VM, **input_: int | str) -> Operation:
+    async def _enqueue(self, kind: str, vm: VM, **input_: object) -> Operation:
         return await self._queue.enqueue(
             kind,
             vm_id=vm.id,
@@ -248,3 +297,8 @@ class VMService:
             operation_id=operation.id,
             data=data,
         )
+
+
+def _naming(doomed: Sequence[UUID]) -> Mapping[str, list[str]]:
+    """Return what an operation has to know of snapshots that are to go with it."""
+    return {"snapshot_ids": [str(one) for one in doomed]} if doomed else {}

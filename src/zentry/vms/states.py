@@ -23,6 +23,7 @@ class VMEvent(StrEnum):
     FAILED = "failed"
     REMOVED = "removed"
     RESIZED = "resized"
+    REPLACED = "replaced"
 
 
 class VMRequest(StrEnum):
@@ -32,6 +33,9 @@ class VMRequest(StrEnum):
     STOP = "stop"
     RESTART = "restart"
     RESIZE = "resize"
+    REBUILD = "rebuild"
+    SNAPSHOT = "snapshot"
+    RESTORE = "restore"
 
 
 TRANSITIONS: Final[Mapping[tuple[VMStatus, VMEvent], VMStatus]] = {
@@ -40,11 +44,13 @@ TRANSITIONS: Final[Mapping[tuple[VMStatus, VMEvent], VMStatus]] = {
     (VMStatus.CREATING, VMEvent.REMOVED): VMStatus.TERMINATED,
     (VMStatus.RUNNING, VMEvent.REBOOTED): VMStatus.RUNNING,
     (VMStatus.RUNNING, VMEvent.RESIZED): VMStatus.RUNNING,
+    (VMStatus.RUNNING, VMEvent.REPLACED): VMStatus.RUNNING,
     (VMStatus.RUNNING, VMEvent.STOPPED): VMStatus.STOPPED,
     (VMStatus.RUNNING, VMEvent.FAILED): VMStatus.ERROR,
     (VMStatus.RUNNING, VMEvent.REMOVED): VMStatus.TERMINATED,
     (VMStatus.STOPPED, VMEvent.BOOTED): VMStatus.RUNNING,
     (VMStatus.STOPPED, VMEvent.RESIZED): VMStatus.STOPPED,
+    (VMStatus.STOPPED, VMEvent.REPLACED): VMStatus.STOPPED,
     (VMStatus.STOPPED, VMEvent.FAILED): VMStatus.ERROR,
     (VMStatus.STOPPED, VMEvent.REMOVED): VMStatus.TERMINATED,
     (VMStatus.ERROR, VMEvent.BOOTED): VMStatus.RUNNING,
@@ -58,6 +64,9 @@ ALLOWED: Final[Mapping[VMRequest, frozenset[VMStatus]]] = {
     VMRequest.STOP: frozenset({VMStatus.RUNNING, VMStatus.ERROR}),
     VMRequest.RESTART: frozenset({VMStatus.RUNNING, VMStatus.STOPPED, VMStatus.ERROR}),
     VMRequest.RESIZE: frozenset({VMStatus.RUNNING, VMStatus.STOPPED}),
+    VMRequest.REBUILD: frozenset({VMStatus.RUNNING, VMStatus.STOPPED}),
+    VMRequest.SNAPSHOT: frozenset({VMStatus.RUNNING, VMStatus.STOPPED}),
+    VMRequest.RESTORE: frozenset({VMStatus.RUNNING, VMStatus.STOPPED}),
 }
 """In which states a request is legal. Delete is legal in every state."""
 

@@ -11,7 +11,7 @@ from zentry.billing.types import Resource
 from zentry.compute.types import VMSpec
 from zentry.platform.clock import whole_second
 from zentry.projects.quotas import Amounts
-from zentry.schema.vms import VMStatus
+from zentry.schema.vms import SnapshotStatus, VMStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class VM:
     extra_vcpus: int = 0
     extra_memory_mib: int = 0
     extra_disk_gib: int = 0
+    snapshot_id: UUID | None = None
 
     @property
     def resource(self) -> Resource:
@@ -54,6 +55,7 @@ class VM:
             image=self.image,
             instance_type=self.instance_type,
             ip_address=self.ip_address or "",
+            snapshot_id=self.snapshot_id,
         )
 
     @property
@@ -88,6 +90,22 @@ class Extras:
 
     labels: Mapping[str, str] = field(default_factory=dict)
     delete_protection: bool = False
+    snapshot_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A copy of a machine's disk."""
+
+    id: UUID
+    user_id: UUID
+    project_id: UUID
+    vm_id: UUID
+    name: str
+    image: str
+    disk_gib: int
+    status: SnapshotStatus
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,7 @@ class VMView(msgspec.Struct, frozen=True, gc=False):
     uptime_hours: float
     current_session_hours: float
     total_cost: float
+    snapshot_id: UUID | None
     labels: dict[str, str]
     delete_protection: bool
     created_at: datetime
@@ -128,6 +129,7 @@ _SELECT: Final = sa.select(
     vms.c.last_stopped,
     vms.c.terminated_at,
     vms.c.uptime_seconds,
+    vms.c.snapshot_id,
     vms.c.labels,
     vms.c.delete_protection,
     operations.c.id.label("operation_id"),
@@ -272,6 +274,7 @@ def _view(row: sa.Row[Any], now: datetime, second: int) -> VMView:
         last_stopped,
         terminated_at,
         uptime_seconds,
+        snapshot_id,
         labels,
         delete_protection,
         operation_id,
@@ -316,6 +319,7 @@ def _view(row: sa.Row[Any], now: datetime, second: int) -> VMView:
         (uptime_seconds + session) / SECONDS_PER_HOUR,
         session / SECONDS_PER_HOUR,
         cost / MICROS_PER_CREDIT,
+        snapshot_id,
         labels,
         delete_protection,
         created_at,

@@ -37,7 +37,7 @@ class SimulatorDriver:
         self, world: World, *, clock: Clock, seed: int, latency: Latency, faults: Faults | None = None
     ) -> None:
         self.name = "simulator"
-        self.capabilities = Capabilities(history=True, resize=True)
+        self.capabilities = Capabilities(history=True, resize=True, rebuild=True, snapshots=True)
         self.world = world
         self.faults = Faults() if faults is None else faults
         self._clock = clock
@@ -69,6 +69,22 @@ class SimulatorDriver:
         `DriverRejected` with `MACHINE_RUNNING` or `NO_CAPACITY` too.
         """
         await self._carry_out(Order(Action.RESIZE, spec.vm_id, fence, spec=spec))
+
+    async def rebuild(self, spec: VMSpec, *, fence: int, order: UUID) -> None:
+        """Begin afresh from an image, once per order."""
+        await self._carry_out(Order(Action.REBUILD, spec.vm_id, fence, spec=spec, order=order))
+
+    async def snapshot(self, vm_id: UUID, snapshot_id: UUID, *, fence: int) -> None:
+        """Copy the disk, unless the snapshot is there."""
+        await self._carry_out(Order(Action.SNAPSHOT, vm_id, fence, snapshot_id=snapshot_id))
+
+    async def restore(self, vm_id: UUID, snapshot_id: UUID, *, fence: int, order: UUID) -> None:
+        """Bring the disk back, once per order; `DriverRejected` with `UNKNOWN_SNAPSHOT` too."""
+        await self._carry_out(Order(Action.RESTORE, vm_id, fence, snapshot_id=snapshot_id, order=order))
+
+    async def delete_snapshot(self, vm_id: UUID, snapshot_id: UUID, *, fence: int) -> None:
+        """Remove a snapshot, if it is there."""
+        await self._carry_out(Order(Action.DELETE_SNAPSHOT, vm_id, fence, snapshot_id=snapshot_id))
 
     async def ensure_absent(self, vm_id: UUID, *, fence: int) -> None:
         """Remove the machine; its fence is remembered."""

@@ -19,16 +19,18 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 from zentry.compute.driver import DriverRejected, DriverUnavailable, StaleFence
+from zentry.compute.simulator import disks
 from zentry.compute.simulator.load import Subject
 from zentry.compute.simulator.orders import Action, Order
-from zentry.compute.simulator.tables import SCHEMA, VERSION
+from zentry.compute.simulator.tables import LATER, SCHEMA, VERSION
 from zentry.compute.types import HostState, Observation, Power, VMSpec
 
 BUSY_SECONDS: Final = 10.0
@@ -163,7 +165,11 @@ class World:
     def _is_due(self, order: Order) -> bool:
         self._remember_fence(order)
         power = self._value("SELECT power FROM machines WHERE vm_id = ?", (str(order.vm_id),))
+        if order.action in disks.ACTIONS:
+            return disks.is_due(self._connection, order, power)
         if order.action is Action.CREATE:
+            if power is None and order.spec is not None and order.spec.snapshot_id is not None:
+                disks.ensure_snapshot(self._connection, replace(order, snapshot_id=order.spec.snapshot_id))
             return power is None
         if order.action is Action.REMOVE:
             return power is not None
@@ -201,6 +207,8 @@ class World:
                 self._resize(order.spec)
             case Action.REMOVE:
                 self._remove(order.vm_id)
+            case action if action in disks.ACTIONS:
+                disks.apply(self._connection, order)
             case _:
                 raise AssertionError(order.action)
 
@@ -333,8 +341,8 @@ class World:
         self._connection.execute("PRAGMA foreign_keys = ON")
         with self._transaction():
             version = self._value("PRAGMA user_version")
-            if version == 0:
-                for statement in SCHEMA:
+            if version in {0, *LATER}:
+                for statement in LATER[version] if version else (*SCHEMA, *chain(*LATER.values())):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {VERSION}")
             elif version != VERSION:
