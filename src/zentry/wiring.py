@@ -59,6 +59,8 @@ from zentry.vms.answers import WaitingFactory
 from zentry.vms.catalogue import Catalogue
 from zentry.vms.changes import VMChangeService
 from zentry.vms.changes_router import router as changes_router
+from zentry.vms.console import Console
+from zentry.vms.console_router import router as console_router
 from zentry.vms.hooks import MachinesOfProject, SuspendMachines
 from zentry.vms.lifecycle import VMLifecycle
 from zentry.vms.projects_router import router as project_vms_router
@@ -153,6 +155,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             quotas_router,
             changes_router,
             snapshots_router,
+            console_router,
             billing_router,
             accounts_router,
             catalogue_router,
@@ -171,6 +174,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     app.state.auth = auth
     app.state.trusted_proxies = parse_networks(settings.security.trusted_proxies)
     app.state.probe = Probe(driver, settings.data_dir, requests)
+    app.state.console = Console(driver)
     app.state.prometheus = PrometheusPage(database, clock)
     app.state.waiting = WaitingFactory(
         OperationWaiter(database=database, clock=clock, signals=signals), clock, settings.operations.wait_seconds

@@ -571,6 +571,29 @@ async def test_a_machine_at_rest_begins_afresh_once_for_each_order(driver: Compu
     assert [host.machines for host in await driver.hosts() if host.machines] == [1]
 
 
+# Console
+
+
+async def test_a_console_tells_of_the_last_boot(rig: Rig, driver: ComputeDriver) -> None:
+    if not driver.capabilities.console:
+        pytest.skip("the driver shows no console")
+    spec = a_machine()
+    await driver.ensure_created(spec, fence=1)
+    before = await driver.console(spec.vm_id)
+    await driver.ensure_running(spec.vm_id, fence=2)
+    rig.clock.advance(timedelta(minutes=1))
+    first = await driver.console(spec.vm_id)
+    await driver.ensure_stopped(spec.vm_id, fence=3, grace=GRACE)
+    stopped = await driver.console(spec.vm_id)
+
+    assert before == ""
+    assert spec.name in first
+    assert len(first.encode()) <= 65_536
+    assert stopped.startswith(first)
+    with pytest.raises(DriverRejected):
+        await driver.console(UNKNOWN)
+
+
 # Restart
 
 

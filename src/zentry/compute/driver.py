@@ -128,6 +128,13 @@ class ComputeDriver(Protocol):
         """
         ...
 
+    async def console(self, vm_id: UUID) -> str:
+        """Return what a machine has written to its serial line since it was last started, at most 64 KiB of its end.
+
+        `DriverRejected` when it was never created. Only where `capabilities.console`.
+        """
+        ...
+
     async def hosts(self) -> Sequence[HostState]:
         """Report the hosts and how full they are; `DriverUnavailable` when the engine is away."""
         ...

@@ -165,6 +165,8 @@ instance_types = sa.Table(
     sa.Column("disk_gib", sa.Integer, nullable=False),
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("sort_order", sa.Integer, nullable=False),
+    sa.Column("deprecated_at", Instant),
+    sa.Column("unavailable_after", Instant, comment="Cannot be chosen from then on."),
     sa.CheckConstraint("vcpus > 0 AND memory_mib > 0 AND disk_gib > 0", name="sizes_positive"),
 )
 
@@ -176,4 +178,6 @@ images = sa.Table(
     sa.Column("version", sa.Text, nullable=False),
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("sort_order", sa.Integer, nullable=False),
+    sa.Column("deprecated_at", Instant),
+    sa.Column("unavailable_after", Instant, comment="Cannot be chosen from then on."),
 )

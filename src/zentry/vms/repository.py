@@ -48,10 +48,17 @@ _INSTANCE_TYPES: Final = sa.select(
     instance_types.c.memory_mib,
     instance_types.c.disk_gib,
     instance_types.c.description,
+    instance_types.c.deprecated_at,
+    instance_types.c.unavailable_after,
 ).order_by(instance_types.c.sort_order)
-_IMAGES: Final = sa.select(images.c.name, images.c.distribution, images.c.version, images.c.description).order_by(
-    images.c.sort_order
-)
+_IMAGES: Final = sa.select(
+    images.c.name,
+    images.c.distribution,
+    images.c.version,
+    images.c.description,
+    images.c.deprecated_at,
+    images.c.unavailable_after,
+).order_by(images.c.sort_order)
 
 
 class VMRepository:

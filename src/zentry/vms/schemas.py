@@ -339,6 +339,8 @@ class ImageResponse(ReadModel):
     distribution: str
     version: str
     description: str
+    deprecated_at: datetime | None = Field(description="From when on another one is the better choice.")
+    unavailable_after: datetime | None = Field(description="From when on no machine can be given it.")
 
 
 class InstanceTypeResponse(ReadModel):
@@ -365,6 +367,17 @@ class InstanceTypeResponse(ReadModel):
     disk_gib: int
     price_per_hour: float
     description: str
+    deprecated_at: datetime | None = Field(description="From when on another one is the better choice.")
+    unavailable_after: datetime | None = Field(description="From when on no machine can be given it.")
+
+
+class ConsoleResponse(ReadModel):
+    """The end of a machine's serial log."""
+
+    vm_id: UUID
+    output: str = Field(description="Plain text; lines end in a newline.", examples=["web-1 login:\n"])
+    lines: int = Field(description="How many lines these are.")
+    truncated: bool = Field(description="Whether there are earlier lines that are left out.")
 
 
 class RunningVM(ReadModel):

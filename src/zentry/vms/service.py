@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Network
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from zentry.billing.service import BillingService
@@ -40,10 +40,11 @@ from zentry.vms.kinds import CREATE, DELETE, DELETE_SNAPSHOTS, RESTART, START, S
 from zentry.vms.repository import VMRepository
 from zentry.vms.snapshots_repository import SnapshotRepository
 from zentry.vms.states import VMRequest, ensure_allowed
-from zentry.vms.types import VM, Extras, InstanceType, Snapshot, VMChanges
+from zentry.vms.types import VM, Extras, Image, InstanceType, Snapshot, VMChanges
 
 NO_EXTRAS: Final = Extras()
 _MOST_NAMED: Final = 10
+Choice = TypeVar("Choice", Image, InstanceType)
 
 
 class VMService:
@@ -203,9 +204,8 @@ class VMService:
             await self._quotas.give_back_all((vm.user_id, vm.project_id), vm.extra)
 
     async def _ensure_image(self, name: str) -> None:
-        images = [known.name for known in await self._vms.list_images()]
-        if name not in images:
-            raise InvalidInput.at("image", f"There is no image {name!r}; choose one of {', '.join(images)}.")
+        images = await self._vms.list_images()
+        self._ensure_choice("image", name, images)
 
     async def _get_source(self, snapshot_id: UUID, size: InstanceType, *, caller: Caller) -> Snapshot:
         """Return the snapshot that a new machine's disk is to come from."""
@@ -222,11 +222,23 @@ class VMService:
         return snapshot
 
     async def _get_size(self, name: str) -> InstanceType:
-        size = await self._vms.find_instance_type(name)
-        if size is None:
-            known = ", ".join(known.name for known in await self._vms.list_instance_types())
-            raise InvalidInput.at("instance_type", f"There is no instance type {name!r}; choose one of {known}.")
-        return size
+        return self._ensure_choice("instance_type", name, await self._vms.list_instance_types())
+
+    def _ensure_choice(self, field: str, name: str, known: Sequence[Choice]) -> Choice:
+        """Return what is called so in a catalogue, or raise `InvalidInput` that names what can be chosen now."""
+        found = next((one for one in known if one.name == name), None)
+        if found is not None and not self._is_over(found):
+            return found
+        what = field.replace("_", " ")
+        if found is None:
+            reason = f"There is no {what} {name!r}"
+        else:
+            reason = f"The {what} {name!r} has not been available since {found.unavailable_after:%Y-%m-%d}"
+        choices = ", ".join(one.name for one in known if not self._is_over(one))
+        raise InvalidInput.at(field, f"{reason}; choose one of {choices}.")
+
+    def _is_over(self, choice: Image | InstanceType) -> bool:
+        return choice.unavailable_after is not None and choice.unavailable_after <= self._tx.now
 
     async def _start(self, vm: VM, *, caller: Caller, event: str) -> Operation:
         prices = await self._billing.get_price_list()

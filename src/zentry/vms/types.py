@@ -126,6 +126,8 @@ class InstanceType:
     memory_mib: int
     disk_gib: int
     description: str
+    deprecated_at: datetime | None = None
+    unavailable_after: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +138,5 @@ class Image:
     distribution: str
     version: str
     description: str
+    deprecated_at: datetime | None = None
+    unavailable_after: datetime | None = None

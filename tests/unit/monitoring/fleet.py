@@ -144,6 +144,9 @@ class SteadyDriver:
 
     async def delete_snapshot(self, vm_id: UUID, snapshot_id: UUID, *, fence: int) -> None: ...
 
+    async def console(self, vm_id: UUID) -> str:
+        return f"{vm_id} login:"
+
     async def ensure_absent(self, vm_id: UUID, *, fence: int) -> None: ...
 
     async def close(self) -> None: ...

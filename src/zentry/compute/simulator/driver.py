@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Final
 from uuid import UUID
 
+from zentry.compute.simulator.console import boot_log
 from zentry.compute.simulator.faults import Faults
 from zentry.compute.simulator.latency import Latency
 from zentry.compute.simulator.load import measure
@@ -37,7 +38,7 @@ class SimulatorDriver:
         self, world: World, *, clock: Clock, seed: int, latency: Latency, faults: Faults | None = None
     ) -> None:
         self.name = "simulator"
-        self.capabilities = Capabilities(history=True, resize=True, rebuild=True, snapshots=True)
+        self.capabilities = Capabilities(history=True, resize=True, rebuild=True, snapshots=True, console=True)
         self.world = world
         self.faults = Faults() if faults is None else faults
         self._clock = clock
@@ -134,6 +135,12 @@ class SimulatorDriver:
             ]
             await self._clock.sleep(0)
         return samples
+
+    async def console(self, vm_id: UUID) -> str:
+        """Return the log of the last boot; `DriverRejected` (`UNKNOWN_MACHINE`) for a machine that is not there."""
+        await self._meet_faults(Action.CONSOLE)
+        booted = self.world.last_boot(vm_id)
+        return "" if booted is None else boot_log(self._seed, booted)
 
     async def hosts(self) -> Sequence[HostState]:
         """Report the hosts, by number."""

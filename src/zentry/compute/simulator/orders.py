@@ -26,6 +26,7 @@ class Action(StrEnum):
     INVENTORY = "inventory"
     SAMPLE = "sample"
     HISTORY = "sample_history"
+    CONSOLE = "console"
     HOSTS = "hosts"
 
 

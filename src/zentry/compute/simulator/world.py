@@ -28,6 +28,7 @@ from uuid import UUID
 
 from zentry.compute.driver import DriverRejected, DriverUnavailable, StaleFence
 from zentry.compute.simulator import disks
+from zentry.compute.simulator.console import Booted
 from zentry.compute.simulator.load import Subject
 from zentry.compute.simulator.orders import Action, Order
 from zentry.compute.simulator.tables import LATER, SCHEMA, VERSION
@@ -156,6 +157,35 @@ class World:
             (_json(vm_ids), at_us),
         )
         return [_past(row, at_us) for row in rows]
+
+    def last_boot(self, vm_id: UUID) -> Booted | None:
+        """Return a machine with its last boot, None before the first; `DriverRejected` when it is not there."""
+        machines = self._read(
+            "SELECT name, vcpus, memory_mib, disk_gib, image, ip_address FROM machines WHERE vm_id = ?", (str(vm_id),)
+        )
+        if not machines:
+            message = f"The simulator has no machine {vm_id}; it has to be created first."
+            raise DriverRejected(message, code="UNKNOWN_MACHINE")
+        changes = self._read(
+            "SELECT power, at_us FROM power_changes WHERE vm_id = ? ORDER BY at_us DESC, number DESC LIMIT 2",
+            (str(vm_id),),
+        )
+        booted = next((at_us for power, at_us in changes if power == Power.ON), None)
+        if booted is None:
+            return None
+        stopped = _instant(changes[0][1]) if changes[0][0] == Power.OFF else None
+        name, vcpus, memory_mib, disk_gib, image, ip_address = machines[0]
+        return Booted(
+            vm_id,
+            name,
+            vcpus=vcpus,
+            memory_mib=memory_mib,
+            disk_gib=disk_gib,
+            image=image,
+            ip_address=ip_address,
+            booted_at=_instant(booted),
+            stopped_at=stopped,
+        )
 
     def effects(self, vm_id: UUID) -> Mapping[Action, int]:
         """Return how often each action really did something to the machine, also to one that is gone."""
@@ -427,6 +457,10 @@ def _past(row: tuple[Any, ...], at_us: int) -> Past:
 
 def _json(vm_ids: Sequence[UUID]) -> str:
     return json.dumps([str(vm_id) for vm_id in dict.fromkeys(vm_ids)])
+
+
+def _instant(microseconds: int) -> datetime:
+    return _EPOCH + microseconds * _MICROSECOND
 
 
 def _microseconds(instant: datetime) -> int:
