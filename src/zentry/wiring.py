@@ -69,6 +69,8 @@ from zentry.vms.router import router as vms_router
 from zentry.vms.service import VMService
 from zentry.vms.snapshots import SnapshotService
 from zentry.vms.snapshots_router import router as snapshots_router
+from zentry.vms.ssh_keys import SSHKeyService
+from zentry.vms.ssh_keys_router import router as ssh_keys_router
 from zentry.worker.sweeper import Sweeper
 from zentry.worker.worker import Worker
 
@@ -156,6 +158,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             changes_router,
             snapshots_router,
             console_router,
+            ssh_keys_router,
             billing_router,
             accounts_router,
             catalogue_router,
@@ -217,6 +220,7 @@ def _factories(settings: Settings, store: SQLMetricsStore, clock: Clock, capabil
         BillingService: lambda tx: BillingService(tx, settings.billing),
         VMService: lambda tx: VMService(tx, settings),
         VMChangeService: lambda tx: VMChangeService(tx, settings, capabilities),
+        SSHKeyService: lambda tx: SSHKeyService(tx, settings.billing),
         SnapshotService: lambda tx: SnapshotService(tx, settings, capabilities),
         Catalogue: lambda tx: Catalogue(tx, settings.billing),
         MonitoringService: lambda tx: MonitoringService(tx, store=store, settings=settings, clock=clock),

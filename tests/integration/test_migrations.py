@@ -152,6 +152,18 @@ def rows() -> list[tuple[sa.Table, dict[str, Any]]]:
                 "created_at": NOW,
             },
         ),
+        (
+            vms.ssh_keys,
+            {
+                "id": VM,
+                "user_id": USER,
+                "name": "laptop",
+                "name_key": "laptop",
+                "public_key": "ssh-ed25519 AAAA",
+                "fingerprint": "SHA256:x",
+                "created_at": NOW,
+            },
+        ),
         (vms.vm_labels, {"vm_id": VM, "key": "env", "value": "prod", "user_id": USER}),
         (vms.ip_leases, {"address": "10.64.0.2", "vm_id": VM, "leased_at": NOW}),
         (

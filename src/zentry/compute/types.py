@@ -29,6 +29,8 @@ class VMSpec:
     ip_address: str
     snapshot_id: UUID | None = None
     """What the disk begins from, in place of the image."""
+    ssh_keys: tuple[str, ...] = ()
+    """Public keys that may sign in, as lines of `authorized_keys`."""
 
 
 @dataclass(frozen=True, slots=True)

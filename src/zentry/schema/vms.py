@@ -73,6 +73,13 @@ vms = sa.Table(
     sa.Column("extra_disk_gib", sa.Integer, nullable=False, server_default="0", comment="As extra_vcpus."),
     sa.Column("delete_protection", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("labels", Document, nullable=False, server_default="{}", comment="As shown; vm_labels finds by them."),
+    sa.Column(
+        "ssh_keys",
+        Document,
+        nullable=False,
+        server_default="[]",
+        comment="Names, fingerprints and keys as they were when it was created.",
+    ),
     sa.Column("snapshot_id", sa.Uuid, comment="What its disk came from, if not from the image."),
     one_of("status", VMStatus),
     one_of("wanted", ("running", "stopped", "terminated")),
@@ -147,6 +154,20 @@ sa.Index(
 sa.Index("ix_snapshots_user_created", snapshots.c.user_id, snapshots.c.created_at, snapshots.c.id)
 sa.Index("ix_snapshots_vm_created", snapshots.c.vm_id, snapshots.c.created_at)
 sa.Index("ix_snapshots_project_id", snapshots.c.project_id)
+
+ssh_keys = sa.Table(
+    "ssh_keys",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("name_key", sa.Text, nullable=False, comment="Case-folded; what uniqueness means."),
+    sa.Column("public_key", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.UniqueConstraint("user_id", "name_key", name="uq_ssh_keys_user_id_name_key"),
+    sa.UniqueConstraint("user_id", "fingerprint", name="uq_ssh_keys_user_id_fingerprint"),
+)
 
 ip_leases = sa.Table(
     "ip_leases",

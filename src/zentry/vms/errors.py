@@ -66,6 +66,35 @@ class SnapshotInUse(Conflict):
         super().__init__(f"A VM is being created from the snapshot {name!r}; try again when it runs.", name=name)
 
 
+class SSHKeyNotFound(NotFound):
+    """There is no such key among the caller's."""
+
+    def __init__(self) -> None:
+        super().__init__("SSH key")
+
+
+class SSHKeyTaken(Conflict):
+    """The account has a key of this name, or the same key under another."""
+
+    code = "SSH_KEY_TAKEN"
+
+    def __init__(self, name: str, *, fingerprint: str) -> None:
+        super().__init__(
+            f"You already have an SSH key named {name!r}, or this very key under another name.",
+            name=name,
+            fingerprint=fingerprint,
+        )
+
+
+class TooManySSHKeys(Conflict):
+    """The account has as many keys as it may have."""
+
+    code = "TOO_MANY_SSH_KEYS"
+
+    def __init__(self, maximum: int) -> None:
+        super().__init__(f"An account has {maximum} SSH keys at most; delete one first.", maximum=maximum)
+
+
 class EngineCannot(Conflict):
     """The engine that runs the machines is not able to do this."""
 

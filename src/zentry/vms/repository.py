@@ -14,7 +14,7 @@ from zentry.projects.quotas import Amounts
 from zentry.schema.metadata import constant
 from zentry.schema.projects import projects
 from zentry.schema.vms import StopReason, VMStatus, images, instance_types, is_alive, vm_labels, vms
-from zentry.vms.types import VM, Extras, Image, InstanceType, VMChanges
+from zentry.vms.types import VM, Extras, Image, InstanceType, SSHKey, VMChanges
 
 _VM: Final[tuple[sa.ColumnElement[Any], ...]] = (
     vms.c.id,
@@ -36,6 +36,7 @@ _VM: Final[tuple[sa.ColumnElement[Any], ...]] = (
     vms.c.extra_memory_mib,
     vms.c.extra_disk_gib,
     vms.c.snapshot_id,
+    vms.c.ssh_keys,
 )
 _PROJECT: Final = sa.select(projects.c.id).where(
     projects.c.id == sa.bindparam("project", type_=sa.Uuid),
@@ -84,7 +85,7 @@ class VMRepository:
         """Tell whether a project lives and is the account's."""
         return (await self._tx.execute(_PROJECT, {"project": project_id, "user": user_id})).first() is not None
 
-    async def insert(self, vm: VM, extras: Extras) -> bool:
+    async def insert(self, vm: VM, extras: Extras, *, keys: Sequence[SSHKey] = ()) -> bool:
         """Write a new machine; False when its name is taken in the project."""
         inserted = await self._tx.insert_unless_there(
             vms,
@@ -106,6 +107,9 @@ class VMRepository:
                 "delete_protection": extras.delete_protection,
                 "labels": dict(extras.labels),
                 "snapshot_id": vm.snapshot_id,
+                "ssh_keys": [
+                    {"name": key.name, "fingerprint": key.fingerprint, "public_key": key.public_key} for key in keys
+                ],
             },
         )
         if inserted:
@@ -202,4 +206,5 @@ def _another_of_this_name(vm: VM, name: str) -> sa.ColumnElement[bool]:
 
 
 def _vm(row: sa.Row[Any]) -> VM:
-    return VM(**{**row._mapping, "status": VMStatus(row.status)})  # noqa: SLF001 - the documented mapping of a row
+    keys = tuple(key["public_key"] for key in row.ssh_keys)
+    return VM(**{**row._mapping, "status": VMStatus(row.status), "ssh_keys": keys})  # noqa: SLF001 - the documented mapping of a row

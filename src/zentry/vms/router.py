@@ -18,7 +18,7 @@ from zentry.operations.types import Operation
 from zentry.platform.caching import cached_json
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
-from zentry.platform.errors import IdempotencyMismatch, NotFound
+from zentry.platform.errors import IdempotencyMismatch, InvalidInput, NotFound
 from zentry.platform.ids import parse_id
 from zentry.platform.pagination import CURSOR_PATTERN, decode_cursor, encode_cursor
 from zentry.platform.web import CallerDep, Edge, EdgeDep, JSONBytes, raises
@@ -159,7 +159,7 @@ async def create_vm(
                 instance_type=body.instance_type,
                 image=body.image,
                 project_id=parse_id(body.project_id),
-                extras=Extras(body.labels, body.delete_protection, snapshot_id),
+                extras=Extras(body.labels, body.delete_protection, snapshot_id, _key_ids(body.ssh_keys)),
                 caller=caller,
             )
             await IdempotencyStore(tx).complete(key, resource_id=vm_id, operation_id=operation.id)
@@ -345,6 +345,14 @@ async def list_instance_types(request: Request, edge: EdgeDep) -> Response:
     """Sizes of machines with their prices. Public."""
     async with edge.read() as tx:
         return _cached(request, await edge.service(Catalogue, tx).list_instance_types())
+
+
+def _key_ids(texts: Sequence[str]) -> tuple[UUID, ...]:
+    ids = {text: parse_id(text) for text in texts}
+    unknown = [text for text, id_ in ids.items() if id_ is None]
+    if unknown:
+        raise InvalidInput.at("ssh_keys", f"You have no SSH key {unknown[0]!r}; see GET /ssh-keys.")
+    return tuple(id_ for id_ in ids.values() if id_ is not None)
 
 
 async def _key(request: Request, caller: Caller, header: str | None) -> IdempotencyKey | None:

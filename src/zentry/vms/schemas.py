@@ -12,6 +12,7 @@ from zentry.platform.wire import ReadModel, WriteModel, none_of, one_of_catalogu
 from zentry.projects.schemas import ProjectResponse
 from zentry.schema.vms import StopReason, VMStatus
 from zentry.vms.labels import KEY_PATTERN, MAX_KEY_LENGTH, MAX_LABELS, VALUE_PATTERN
+from zentry.vms.public_keys import MAX_LENGTH
 
 RESERVED_NAMES: Final = frozenset({"admin", "root", "system", "api", "www", "mail", "ftp"})
 
@@ -84,6 +85,9 @@ class VMCreate(WriteModel):
         min_length=1,
         max_length=64,
         description="A snapshot for the disk to begin from, in place of an image.",
+    )
+    ssh_keys: list[Annotated[str, StringConstraints(min_length=1, max_length=64)]] = Field(
+        default_factory=list, max_length=20, description="Ids of `GET /ssh-keys` that may sign in to it."
     )
     project_id: str = Field(
         min_length=1,
@@ -163,6 +167,42 @@ class SnapshotList(ReadModel):
     next_cursor: str | None = Field(description="Send as `cursor` for the next page; null on the last one.")
 
 
+SSHKeyName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9 @._-]*$"),
+    Field(description="Letters, digits, spaces, `@`, `.`, `_` and `-`; unique among yours.", examples=["laptop"]),
+]
+_PUBLIC_KEY: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ7Y85cenhwxsEWljaHuM8+BjsxGi7uoIWE348VYvISO ada@laptop"
+
+
+class SSHKeyCreate(WriteModel):
+    """The key that is to be kept."""
+
+    name: SSHKeyName
+    public_key: str = Field(
+        min_length=1,
+        max_length=MAX_LENGTH,
+        description="The line of a `.pub` file: Ed25519, ECDSA, RSA from 2048 bits, or a security key.",
+        examples=[_PUBLIC_KEY],
+    )
+
+
+class SSHKeyUpdate(WriteModel):
+    """What may change of a key."""
+
+    name: SSHKeyName
+
+
+class SSHKeyResponse(ReadModel):
+    """A key that you keep."""
+
+    id: UUID = Field(examples=["01936b61-2d3e-7b22-8c5d-6e3f0a4b7c12"])
+    name: str = Field(examples=["laptop"])
+    public_key: str = Field(examples=[_PUBLIC_KEY])
+    fingerprint: str = Field(description="As `ssh-keygen -l` shows it.")
+    created_at: datetime
+
+
 class VMSpecs(ReadModel):
     """A machine's size in words."""
 
@@ -177,6 +217,13 @@ class ActiveOperation(ReadModel):
     id: str
     kind: str = Field(examples=["vms.create"])
     progress: int = Field(ge=0, le=100, description="Percent.")
+
+
+class VMSSHKey(ReadModel):
+    """A key that a machine was created with, also when the account has forgotten it."""
+
+    name: str = Field(examples=["laptop"])
+    fingerprint: str
 
 
 class VMResponse(ReadModel):
@@ -202,6 +249,7 @@ class VMResponse(ReadModel):
     current_session_hours: float = Field(description="Hours since it was last started; 0 when it stands still.")
     total_cost: float = Field(description="Credits that it has cost, what is not yet charged included.")
     snapshot_id: str | None = Field(description="The snapshot that its disk came from, null for an image.")
+    ssh_keys: list[VMSSHKey] = Field(description="The keys that it was created with.")
     labels: dict[str, str] = Field(examples=[{"env": "prod"}])
     delete_protection: bool = Field(description="Whether a deletion is refused until this is lifted.")
     created_at: datetime

@@ -39,8 +39,9 @@ from zentry.vms.errors import (
 from zentry.vms.kinds import CREATE, DELETE, DELETE_SNAPSHOTS, RESTART, START, STOP
 from zentry.vms.repository import VMRepository
 from zentry.vms.snapshots_repository import SnapshotRepository
+from zentry.vms.ssh_keys import SSHKeyRepository
 from zentry.vms.states import VMRequest, ensure_allowed
-from zentry.vms.types import VM, Extras, Image, InstanceType, Snapshot, VMChanges
+from zentry.vms.types import VM, Extras, Image, InstanceType, Snapshot, SSHKey, VMChanges
 
 NO_EXTRAS: Final = Extras()
 _MOST_NAMED: Final = 10
@@ -86,6 +87,7 @@ class VMService:
             await self._ensure_image(image)
         if project_id is None or not await self._vms.has_project(project_id, user_id=caller.user_id):
             raise NotFound("Project")
+        keys = await self._get_keys(extras.ssh_key_ids, caller=caller)
         if extras.snapshot_id is not None:
             await self._billing.lock_account(caller.user_id)  # Whoever deletes the snapshot holds this lock as well.
             image = (await self._get_source(extras.snapshot_id, size, caller=caller)).image
@@ -110,7 +112,7 @@ class VMService:
         prices = await self._billing.get_price_list()
         await self._billing.hold(vm.resource, prices=prices, with_fee=True)
         address = await self._addresses.lease(vm.id)
-        if not await self._vms.insert(replace(vm, ip_address=address), extras):
+        if not await self._vms.insert(replace(vm, ip_address=address), extras, keys=keys):
             raise VMNameTaken(name)
         await self._quotas.take_all((caller.user_id, project_id), vm.counted)
         operation = await self._enqueue(CREATE, vm, price_version=prices.version)
@@ -202,6 +204,13 @@ class VMService:
         if any(vm.extra.values()):  # A resize has given way: the machine keeps the size that it has.
             await self._vms.count_extra(vm, dict.fromkeys(vm.extra, 0))
             await self._quotas.give_back_all((vm.user_id, vm.project_id), vm.extra)
+
+    async def _get_keys(self, key_ids: Sequence[UUID], *, caller: Caller) -> Sequence[SSHKey]:
+        keys = await SSHKeyRepository(self._tx).list(caller.user_id, ids=key_ids) if key_ids else []
+        missing = set(key_ids) - {key.id for key in keys}
+        if missing:
+            raise InvalidInput.at("ssh_keys", f"You have no SSH key {min(missing)}; see GET /ssh-keys.")
+        return keys
 
     async def _ensure_image(self, name: str) -> None:
         images = await self._vms.list_images()

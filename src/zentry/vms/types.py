@@ -37,6 +37,8 @@ class VM:
     extra_memory_mib: int = 0
     extra_disk_gib: int = 0
     snapshot_id: UUID | None = None
+    ssh_keys: tuple[str, ...] = ()
+    """The public keys themselves."""
 
     @property
     def resource(self) -> Resource:
@@ -56,6 +58,7 @@ class VM:
             instance_type=self.instance_type,
             ip_address=self.ip_address or "",
             snapshot_id=self.snapshot_id,
+            ssh_keys=self.ssh_keys,
         )
 
     @property
@@ -91,6 +94,18 @@ class Extras:
     labels: Mapping[str, str] = field(default_factory=dict)
     delete_protection: bool = False
     snapshot_id: UUID | None = None
+    ssh_key_ids: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SSHKey:
+    """A public key that an account keeps."""
+
+    id: UUID
+    name: str
+    public_key: str
+    fingerprint: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,13 @@ class SpecsView(msgspec.Struct, frozen=True, gc=False):
     storage: str
 
 
+class SSHKeyView(msgspec.Struct, frozen=True, gc=False):
+    """A key that a machine was created with."""
+
+    name: str
+    fingerprint: str
+
+
 class ActiveOperationView(msgspec.Struct, frozen=True, gc=False):
     """What is under way."""
 
@@ -64,6 +71,7 @@ class VMView(msgspec.Struct, frozen=True, gc=False):
     current_session_hours: float
     total_cost: float
     snapshot_id: UUID | None
+    ssh_keys: list[SSHKeyView]
     labels: dict[str, str]
     delete_protection: bool
     created_at: datetime
@@ -130,6 +138,7 @@ _SELECT: Final = sa.select(
     vms.c.terminated_at,
     vms.c.uptime_seconds,
     vms.c.snapshot_id,
+    vms.c.ssh_keys,
     vms.c.labels,
     vms.c.delete_protection,
     operations.c.id.label("operation_id"),
@@ -275,6 +284,7 @@ def _view(row: sa.Row[Any], now: datetime, second: int) -> VMView:
         terminated_at,
         uptime_seconds,
         snapshot_id,
+        ssh_keys,
         labels,
         delete_protection,
         operation_id,
@@ -320,6 +330,7 @@ def _view(row: sa.Row[Any], now: datetime, second: int) -> VMView:
         session / SECONDS_PER_HOUR,
         cost / MICROS_PER_CREDIT,
         snapshot_id,
+        [SSHKeyView(key["name"], key["fingerprint"]) for key in ssh_keys],
         labels,
         delete_protection,
         created_at,
