@@ -51,14 +51,22 @@ async def test_a_machine_counts_with_its_account_and_its_project_until_it_is_rem
         "vcpus": (3, 200),
         "memory_mib": (5120, 409_600),
         "disk_gib": (60, 4000),
+        "snapshots": (0, 100),
     }
-    assert of_project == {"vms": (1, 20), "vcpus": (2, 80), "memory_mib": (4096, 163_840), "disk_gib": (40, 1600)}
+    assert of_project == {
+        "vms": (1, 20),
+        "vcpus": (2, 80),
+        "memory_mib": (4096, 163_840),
+        "disk_gib": (40, 1600),
+        "snapshots": (0, 40),
+    }
     assert {name: used for name, (used, _) in afterwards.items()} == {
         "projects": 2,
         "vms": 1,
         "vcpus": 1,
         "memory_mib": 1024,
         "disk_gib": 20,
+        "snapshots": 0,
     }
     assert await _drift(platform) == []
 
@@ -171,4 +179,5 @@ async def test_sizes_follow_the_number_of_machines_unless_they_are_set(platform:
         "vcpus": 5,
         "memory_mib": 24_576,
         "disk_gib": 240,
+        "snapshots": 100,
     }

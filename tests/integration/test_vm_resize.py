@@ -9,12 +9,14 @@ import pytest
 import sqlalchemy as sa
 
 from tests.support.platform import Account, PlatformUnderTest
+from zentry.billing.service import BillingService
 from zentry.compute.simulator.driver import SimulatorDriver
 from zentry.compute.simulator.faults import FaultKind, Rule
 from zentry.compute.simulator.orders import Action
 from zentry.compute.types import Power
 from zentry.schema.billing import segments
 from zentry.schema.events import events
+from zentry.vms.repository import VMRepository
 from zentry.vms.service import VMService
 
 
@@ -24,7 +26,11 @@ async def _resize(platform: PlatformUnderTest, account: Account, vm_id: str, siz
 
 async def _used(platform: PlatformUnderTest, account: Account) -> dict[str, int]:
     answer = await platform.client.get("/quotas", headers=account.headers)
-    return {one["resource"]: one["used"] for one in answer.json()["quotas"] if one["resource"] != "projects"}
+    return {
+        one["resource"]: one["used"]
+        for one in answer.json()["quotas"]
+        if one["resource"] not in {"projects", "snapshots"}
+    }
 
 
 async def _power(platform: PlatformUnderTest, vm: dict[str, Any]) -> Power:
@@ -251,3 +257,19 @@ async def test_a_start_takes_back_a_size_that_the_engine_kept_from_a_resize_that
     assert grown == 4
     assert sum(host.vcpus_used for host in await platform.driver.hosts()) == 1
     assert (await platform.get_vm(vm["id"], account))["instance_type"] == "small"
+
+
+async def test_a_worker_that_comes_too_late_changes_no_rate_and_releases_nothing(platform: PlatformUnderTest) -> None:
+    account = await platform.signup()
+    vm = await platform.given_vm(account, status="stopped")
+    before, segments_before = await platform.credits(account), await _segments(platform, vm)
+
+    async with platform.database.work() as tx:
+        row = await VMRepository(tx).find(UUID(vm["id"]))
+        assert row is not None
+        billing = BillingService(tx, platform.settings.billing)
+        await billing.change_rate(row.resource, prices=await billing.get_price_list())
+        await billing.release_excess(row.id, row.user_id)
+
+    assert await platform.credits(account) == before
+    assert await _segments(platform, vm) == segments_before

@@ -154,7 +154,9 @@ class BillingService:
     async def hold_for_rate(self, resource: Resource, *, prices: PriceList) -> None:
         """Hold what a window at the resource's new rate needs beyond what is left, or raise `InsufficientCredits`."""
         books = await Books.open(self._tx, resource.user_id)
-        (hold_id, remaining), segment = await self._get_metered(resource.id)
+        metered = await self._find_metered(resource.id)
+        assert metered is not None, "what runs is metered and covered by a hold"
+        hold_id, remaining, segment = metered
         used = money.charge(
             rate_micros_per_hour=segment.rate_micros_per_hour,
             from_second=segment.second_of(segment.charged_until),
@@ -171,9 +173,15 @@ class BillingService:
         await books.save()
 
     async def change_rate(self, resource: Resource, *, prices: PriceList) -> None:
-        """End the segment at this instant and open the next one at the new rate, paid for by the same hold."""
+        """End the segment at this instant and open the next one at the new rate, paid for by the same hold.
+
+        Nothing for what is not metered: it was stopped meanwhile, and whoever asks has lost its claim.
+        """
         books = await Books.open(self._tx, resource.user_id)
-        (hold_id, remaining), segment = await self._get_metered(resource.id)
+        metered = await self._find_metered(resource.id)
+        if metered is None:
+            return
+        hold_id, remaining, segment = metered
         ended_at = min(max(whole_second(self._tx.now), segment.charged_until), segment.paid_until)
         remaining -= await self._capture(books, segment, hold_id=hold_id, until=ended_at)
         await self._rows.update_segment(segment.id, ended_at=ended_at)
@@ -199,17 +207,18 @@ class BillingService:
         await books.save()
 
     async def release_excess(self, resource_id: UUID, user_id: UUID) -> None:
-        """Release what is held beyond what the segment has been paid for."""
+        """Release what is held beyond what the segment has been paid for; nothing for what is not metered."""
         books = await Books.open(self._tx, user_id)
-        (hold_id, remaining), segment = await self._get_metered(resource_id)
+        metered = await self._find_metered(resource_id)
+        if metered is None:
+            return
+        hold_id, remaining, segment = metered
         await self._release_beyond(books, segment, hold_id=hold_id, remaining=remaining)
         await books.save()
 
-    async def _get_metered(self, resource_id: UUID) -> tuple[tuple[UUID, int], Segment]:
+    async def _find_metered(self, resource_id: UUID) -> tuple[UUID, int, Segment] | None:
         hold, segment = await self._rows.find_hold(resource_id), await self._rows.find_open_segment(resource_id)
-        assert hold is not None, "what runs is covered by an open hold"
-        assert segment is not None, "what runs is metered"
-        return hold, segment
+        return None if hold is None or segment is None else (*hold, segment)
 
     async def _release_beyond(self, books: Books, segment: Segment, *, hold_id: UUID, remaining: int) -> None:
         covered = money.charge(
