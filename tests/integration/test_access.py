@@ -19,6 +19,7 @@ import pytest
 from tests.support.contents import contents
 from tests.support.document import Operation, operations
 from tests.support.platform import Account, PlatformUnderTest
+from zentry.vms.schemas import SSHKeyCreate
 
 # Reviewed one by one: what anyone may call without an account.
 PUBLIC: Final = frozenset(
@@ -50,11 +51,13 @@ PUBLIC: Final = frozenset(
 ADMIN: Final = frozenset(
     {
         "GET /health/database/statistics",
+        "GET /quotas/drift",
         "POST /health/cleanup",
         "POST /health/database/migrations",
         "POST /health/database/optimize",
     }
 )
+SSH_KEY: Final = SSHKeyCreate.model_json_schema()["examples"][0]
 UNKNOWN: Final = "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"
 ENVELOPE: Final = frozenset(
     {
@@ -198,7 +201,18 @@ async def _given(platform: PlatformUnderTest, status: str) -> Owned:
     ada = await platform.signup("ada@example.com")
     project = await platform.given_project(ada)
     machine = await platform.given_vm(ada, project_id=project, status=status)
-    return Owned(ada, {"project_id": project, "vm_id": str(machine["id"])})
+    source = await platform.given_vm(ada)
+    taken = await platform.client.post(f"/vms/{source['id']}/snapshots", json={"name": "one"}, headers=ada.headers)
+    if status != "creating":
+        await platform.settle()
+    kept = await platform.client.post("/ssh-keys", json=SSH_KEY, headers=ada.headers)
+    ids = {
+        "project_id": project,
+        "vm_id": str(machine["id"]),
+        "snapshot_id": str(taken.json()["id"]),
+        "key_id": str(kept.json()["id"]),
+    }
+    return Owned(ada, ids)
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"], indirect=True)
@@ -220,7 +234,10 @@ async def test_an_id_of_somebody_else_is_answered_like_an_unknown_one(platform: 
 
 
 async def test_each_place_for_an_id_is_tried(platform: PlatformUnderTest) -> None:
-    tried = {str(operation): _places(operation, ("project_id", "vm_id")) for operation in operations(platform)}
+    tried = {
+        str(operation): _places(operation, ("project_id", "vm_id", "snapshot_id", "key_id"))
+        for operation in operations(platform)
+    }
 
     assert {name for name, places in tried.items() if places} == {
         *(str(operation) for operation in operations(platform) if operation.is_secured and "{" in operation.path),

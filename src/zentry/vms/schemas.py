@@ -102,6 +102,8 @@ class VMCreate(WriteModel):
 class VMUpdate(WriteModel):
     """What may change of a machine at any time; what is left out or null stays as it is."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"labels": {"env": "prod"}, "delete_protection": True}]})
+
     name: VMName | None = Field(
         default=None, description="The new name, by the same rules as at creation.", examples=["web-2"]
     )
@@ -113,6 +115,8 @@ class VMUpdate(WriteModel):
 
 class VMResize(WriteModel):
     """The size that is wanted."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"instance_type": "medium"}]})
 
     instance_type: str = Field(
         min_length=1,
@@ -126,6 +130,8 @@ class VMResize(WriteModel):
 class VMRebuild(WriteModel):
     """What the disk is to begin from."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"image": "debian-12"}]})
+
     image: str = Field(
         min_length=1,
         max_length=100,
@@ -137,6 +143,8 @@ class VMRebuild(WriteModel):
 
 class SnapshotCreate(WriteModel):
     """The snapshot that is wanted."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "before-upgrade"}]})
 
     name: str = Field(
         min_length=1,
@@ -178,6 +186,8 @@ _PUBLIC_KEY: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ7Y85cenhwxsEWljaHuM8
 class SSHKeyCreate(WriteModel):
     """The key that is to be kept."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "laptop", "public_key": _PUBLIC_KEY}]})
+
     name: SSHKeyName
     public_key: str = Field(
         min_length=1,
@@ -189,6 +199,8 @@ class SSHKeyCreate(WriteModel):
 
 class SSHKeyUpdate(WriteModel):
     """What may change of a key."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "work laptop"}]})
 
     name: SSHKeyName
 
