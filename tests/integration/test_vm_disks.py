@@ -286,7 +286,7 @@ async def test_a_machine_is_made_from_a_snapshot_of_one_that_is_gone(platform: P
     await platform.client.delete(f"/vms/{vm['id']}", headers=account.headers)
     await platform.settle()
 
-    made = await platform.given_vm(account, image=None, snapshot_id=snapshot["id"], instance_type="medium")
+    made = await platform.given_vm(account, snapshot_id=snapshot["id"], instance_type="medium")
 
     assert (made["status"], made["image"], made["snapshot_id"]) == ("running", "debian-12", snapshot["id"])
     assert made["disk_gib"] == 40
@@ -319,7 +319,7 @@ async def test_a_snapshot_from_which_a_machine_is_being_made_stays(platform: Pla
     account = await platform.signup()
     vm = await platform.given_vm(account)
     snapshot = await _snapshot(platform, account, vm)
-    await platform.given_vm(account, image=None, snapshot_id=snapshot["id"], status="creating")
+    await platform.given_vm(account, snapshot_id=snapshot["id"], status="creating")
 
     early = await platform.client.delete(f"/snapshots/{snapshot['id']}", headers=account.headers)
     await platform.settle()

@@ -102,7 +102,7 @@ class PlatformUnderTest:
         body = {
             "name": f"vm-{next(self._numbers)}",
             "instance_type": "small",
-            "image": "debian-12",
+            **({} if "snapshot_id" in wishes else {"image": "debian-12"}),
             "project_id": project_id,
             **wishes,
         }

@@ -9,11 +9,11 @@ from zentry.compute.types import Capabilities
 from zentry.operations.types import Operation
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
-from zentry.platform.errors import Conflict, InvalidInput
+from zentry.platform.errors import Conflict
 from zentry.platform.settings import Settings
 from zentry.projects.quotas import Amounts
 from zentry.schema.vms import VMStatus
-from zentry.vms.errors import EngineCannot
+from zentry.vms.errors import EngineCannot, SizeUnchanged
 from zentry.vms.kinds import REBUILD, RESIZE
 from zentry.vms.service import VMService
 from zentry.vms.states import VMRequest, ensure_allowed
@@ -39,7 +39,7 @@ class VMChangeService(VMService):
             raise EngineCannot("resize VMs")
         size = await self._get_size(instance_type)
         if size.name == vm.instance_type:
-            raise InvalidInput.at("instance_type", f"The VM is {size.name!r} already.")
+            raise SizeUnchanged(size.name)
         return await self._resize(vm, size, caller=caller)
 
     async def rebuild_vm(self, vm_id: UUID | None, *, image: str, caller: Caller) -> Operation:

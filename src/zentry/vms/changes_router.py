@@ -15,7 +15,7 @@ from zentry.platform.wire import APIResponse
 from zentry.projects.quotas import QuotaExceeded
 from zentry.vms.answers import WaitDep
 from zentry.vms.changes import VMChangeService
-from zentry.vms.errors import EngineCannot, InvalidTransition, VMNotFound
+from zentry.vms.errors import EngineCannot, InvalidTransition, SizeUnchanged, VMNotFound
 from zentry.vms.router import VMId
 from zentry.vms.schemas import VMRebuild, VMResize
 
@@ -31,7 +31,16 @@ ACCEPTED: Final[dict[int | str, dict[str, Any]]] = {
     summary="Resize a VM",
     responses={
         **ACCEPTED,
-        **raises(InvalidInput, InsufficientCredits, VMNotFound, InvalidTransition, VMBusy, QuotaExceeded, EngineCannot),
+        **raises(
+            InvalidInput,
+            InsufficientCredits,
+            VMNotFound,
+            InvalidTransition,
+            VMBusy,
+            QuotaExceeded,
+            SizeUnchanged,
+            EngineCannot,
+        ),
     },
 )
 async def resize_vm(

@@ -95,6 +95,15 @@ class TooManySSHKeys(Conflict):
         super().__init__(f"An account has {maximum} SSH keys at most; delete one first.", maximum=maximum)
 
 
+class SizeUnchanged(Conflict):
+    """The machine has this size already."""
+
+    code = "VM_SIZE_UNCHANGED"
+
+    def __init__(self, instance_type: str) -> None:
+        super().__init__(f"The VM is {instance_type!r} already.", instance_type=instance_type)
+
+
 class EngineCannot(Conflict):
     """The engine that runs the machines is not able to do this."""
 

@@ -39,6 +39,8 @@ class PublicKey:
 
 def parse_public_key(text: str) -> PublicKey:
     """Return the key that a line of `authorized_keys` without options names, or raise `InvalidInput`."""
+    if len(text) > MAX_LENGTH:
+        raise _refused(f"A public key has at most {MAX_LENGTH} characters.")
     if "PRIVATE KEY" in text:
         raise _refused("This is a private key, which must never leave your machine; send the file that ends in .pub.")
     parts = text.strip().split(" ", 2)

@@ -36,7 +36,7 @@ from zentry.vms.errors import (
     VMNotFound,
     VMProtected,
 )
-from zentry.vms.labels import MAX_SELECTOR_LENGTH, parse_selector
+from zentry.vms.labels import MAX_SELECTOR_LENGTH, SELECTOR_PATTERN, parse_selector
 from zentry.vms.schemas import (
     ImageResponse,
     InstanceTypeResponse,
@@ -84,6 +84,7 @@ async def list_vms(
         Query(
             min_length=1,
             max_length=MAX_SELECTOR_LENGTH,
+            pattern=SELECTOR_PATTERN,
             description="Only machines whose labels meet all of these: `key=value`, `key!=value`, `key in (a,b)`, "
             "`key notin (a,b)`, `key`, `!key`, parted by commas.",
             examples=["env=prod,tier!=web"],
@@ -148,8 +149,8 @@ async def create_vm(
     `creating`. It is charged from the first instant that it runs; a creation that fails costs nothing.
     """
     key = await _key(request, caller, idempotency)
-    snapshot_id = None if body.snapshot_id is None else parse_id(body.snapshot_id)
-    if body.snapshot_id is not None and snapshot_id is None:
+    snapshot_id = parse_id(body.snapshot_id)
+    if body.snapshot_id and snapshot_id is None:
         raise SnapshotNotFound
     async with edge.work() as tx:
         replay = await IdempotencyStore(tx).find_or_begin(key)
@@ -157,7 +158,7 @@ async def create_vm(
             vm_id, operation = await edge.service(VMService, tx).create_vm(
                 name=body.name,
                 instance_type=body.instance_type,
-                image=body.image,
+                image=body.image or None,
                 project_id=parse_id(body.project_id),
                 extras=Extras(body.labels, body.delete_protection, snapshot_id, _key_ids(body.ssh_keys)),
                 caller=caller,

@@ -12,7 +12,6 @@ from zentry.platform.wire import ReadModel, WriteModel, none_of, one_of_catalogu
 from zentry.projects.schemas import ProjectResponse
 from zentry.schema.vms import StopReason, VMStatus
 from zentry.vms.labels import KEY_PATTERN, MAX_KEY_LENGTH, MAX_LABELS, VALUE_PATTERN
-from zentry.vms.public_keys import MAX_LENGTH
 
 RESERVED_NAMES: Final = frozenset({"admin", "root", "system", "api", "www", "mail", "ftp"})
 
@@ -40,6 +39,7 @@ Labels = Annotated[
         description="Marks to find machines by. A key has up to 63 letters, digits, `-`, `_` and `.`, and may have a "
         "DNS name and `/` before it; a value has up to 63 of the same characters, or none.",
         examples=[{"env": "prod", "example.com/team": "shop"}],
+        json_schema_extra={"additionalProperties": False, "propertyNames": {"maxLength": MAX_KEY_LENGTH}},
     ),
 ]
 
@@ -56,7 +56,8 @@ class VMCreate(WriteModel):
                     "image": "ubuntu-22.04",
                     "project_id": "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b",
                 }
-            ]
+            ],
+            "oneOf": [{"required": ["image"]}, {"required": ["snapshot_id"]}],
         }
     )
 
@@ -72,16 +73,16 @@ class VMCreate(WriteModel):
         examples=["small"],
         json_schema_extra=one_of_catalogue("instance-types"),
     )
-    image: str | None = Field(
-        default=None,
+    image: str = Field(
+        default="",
         min_length=1,
         max_length=100,
         description="An image of `GET /images`; needed unless `snapshot_id` is sent.",
         examples=["ubuntu-22.04"],
         json_schema_extra=one_of_catalogue("images"),
     )
-    snapshot_id: str | None = Field(
-        default=None,
+    snapshot_id: str = Field(
+        default="",
         min_length=1,
         max_length=64,
         description="A snapshot for the disk to begin from, in place of an image.",
@@ -190,10 +191,9 @@ class SSHKeyCreate(WriteModel):
 
     name: SSHKeyName
     public_key: str = Field(
-        min_length=1,
-        max_length=MAX_LENGTH,
         description="The line of a `.pub` file: Ed25519, ECDSA, RSA from 2048 bits, or a security key.",
         examples=[_PUBLIC_KEY],
+        json_schema_extra={"format": "ssh-public-key"},
     )
 
 
