@@ -54,15 +54,18 @@ _OPERATION_STATES: Final[Mapping[OperationStatus, tuple[str, Mapping[OperationSt
             "worker claims it."
         ),
         {
-            OperationStatus.PENDING: "try again later",
+            OperationStatus.PENDING: "try again later, or turned back on request",
             OperationStatus.SUCCEEDED: "last step done",
             OperationStatus.FAILED: "taken back",
-            OperationStatus.CANCELLED: "superseded",
+            OperationStatus.CANCELLED: "superseded, or taken back on request",
         },
     ),
     OperationStatus.SUCCEEDED: ("Every step is done and recorded.", {}),
     OperationStatus.FAILED: ("It could not be done; its steps are taken back and what was held is released.", {}),
-    OperationStatus.CANCELLED: ("A newer operation, such as a delete, has taken its place.", {}),
+    OperationStatus.CANCELLED: (
+        "A newer operation, such as a delete, has taken its place; or its steps were taken back on request.",
+        {},
+    ),
 }
 
 

@@ -23,6 +23,7 @@ from zentry.accounts.service import AuthService
 from zentry.accounts.sweep import sweep_counters
 from zentry.accounts.tokens import AccessTokens, SystemSecrets
 from zentry.accounts.types import OnSignup
+from zentry.activity.router import operations_router
 from zentry.activity.router import router as activity_router
 from zentry.activity.service import ActivityService
 from zentry.api.app import create_app
@@ -42,10 +43,12 @@ from zentry.monitoring.service import MonitoringService
 from zentry.monitoring.store import SQLMetricsStore
 from zentry.operations.idempotency import sweep_keys
 from zentry.operations.runner import OperationRunner
+from zentry.operations.types import Kind
 from zentry.operations.waiting import OperationWaiter
 from zentry.platform.clock import Clock, SystemClock
 from zentry.platform.db import Database, Transaction
 from zentry.platform.db.migrations import Migrations
+from zentry.platform.db.notifications import Notifications
 from zentry.platform.db.service import DatabaseService
 from zentry.platform.keys import load_or_create_signing_key
 from zentry.platform.settings import Settings
@@ -64,6 +67,7 @@ from zentry.vms.console_router import router as console_router
 from zentry.vms.hooks import MachinesOfProject, SuspendMachines
 from zentry.vms.lifecycle import VMLifecycle
 from zentry.vms.projects_router import router as project_vms_router
+from zentry.vms.reconciler import Reconciler
 from zentry.vms.router import catalogue_router
 from zentry.vms.router import router as vms_router
 from zentry.vms.service import VMService
@@ -93,6 +97,7 @@ class Platform:
     runner: OperationRunner
     meter: Meter
     collector: Collector
+    reconciler: Reconciler
     worker: Worker
 
     async def run_worker(self, stop: asyncio.Event) -> None:
@@ -111,12 +116,27 @@ async def open_platform(
     database = Database(settings.resolved_database, clock=clock, random=random, signals=signals)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
+        if database.dialect == "postgresql":
+            await stack.enter_async_context(_carrying(database, signals, settings.database.direct_url))
         if driver is None:
             driver = load_driver(DriverContext(settings, settings.data_dir, clock, random))
             stack.push_async_callback(driver.close)
         hasher = PasswordHasher(settings.security)
         stack.callback(hasher.close)
         yield _assemble(settings, clock, random, signals, database, driver, hasher)
+
+
+@contextlib.asynccontextmanager
+async def _carrying(database: Database, signals: Signals, url: str) -> AsyncIterator[None]:
+    """Exchange wake-up calls with the other processes; it connects by itself, sooner or later."""
+    notifications = Notifications(database, signals, url=url)
+    signals.carrier = notifications.send
+    listening = asyncio.create_task(notifications.run(), name="notifications")
+    try:
+        yield
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
 
 
 def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and closes
@@ -144,7 +164,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         on_signup=signup_hooks(settings),
     )
     authenticator = Authenticator(database, tokens=tokens, clock=clock, settings=settings.security)
-    edge = Edge(database, _factories(settings, store, clock, driver.capabilities))
+    kinds = VMLifecycle(database=database, driver=driver, settings=settings).kinds()
+    edge = Edge(database, _factories(settings, store, clock, kinds, driver.capabilities))
     app = create_app(
         settings=settings,
         clock=clock,
@@ -163,6 +184,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             accounts_router,
             catalogue_router,
             activity_router,
+            operations_router,
             prometheus_router,
         ),
         database_service=database_service,
@@ -182,14 +204,18 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     app.state.waiting = WaitingFactory(
         OperationWaiter(database=database, clock=clock, signals=signals), clock, settings.operations.wait_seconds
     )
+    owner = secrets.token_hex(_OWNER_BYTES)
     runner = OperationRunner(
         database=database,
-        kinds=VMLifecycle(database=database, driver=driver, settings=settings).kinds(),
+        kinds=kinds,
         settings=settings.operations,
         clock=clock,
         random=random,
         signals=signals,
-        owner=secrets.token_hex(_OWNER_BYTES),
+        owner=owner,
+    )
+    reconciler = Reconciler(
+        database=database, driver=driver, settings=settings, clock=clock, signals=signals, owner=owner
     )
     meter = Meter(database=database, settings=settings.billing, clock=clock, on_exhausted=SuspendMachines(settings))
     collector = Collector(
@@ -209,11 +235,18 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         runner=runner,
         meter=meter,
         collector=collector,
-        worker=Worker((runner, meter, collector, sweeper)),
+        reconciler=reconciler,
+        worker=Worker((runner, meter, collector, sweeper, reconciler)),
     )
 
 
-def _factories(settings: Settings, store: SQLMetricsStore, clock: Clock, capabilities: Capabilities) -> Factories:
+def _factories(
+    settings: Settings,
+    store: SQLMetricsStore,
+    clock: Clock,
+    kinds: Mapping[str, Kind],
+    capabilities: Capabilities,
+) -> Factories:
     contents = MachinesOfProject(settings)
     return {
         ProjectService: lambda tx: ProjectService(tx, contents=contents, quotas=settings.quotas),
@@ -224,7 +257,7 @@ def _factories(settings: Settings, store: SQLMetricsStore, clock: Clock, capabil
         SnapshotService: lambda tx: SnapshotService(tx, settings, capabilities),
         Catalogue: lambda tx: Catalogue(tx, settings.billing),
         MonitoringService: lambda tx: MonitoringService(tx, store=store, settings=settings, clock=clock),
-        ActivityService: ActivityService,
+        ActivityService: lambda tx: ActivityService(tx, kinds),
     }
 
 

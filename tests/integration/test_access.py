@@ -201,6 +201,8 @@ async def _given(platform: PlatformUnderTest, status: str) -> Owned:
     ada = await platform.signup("ada@example.com")
     project = await platform.given_project(ada)
     machine = await platform.given_vm(ada, project_id=project, status=status)
+    done = await platform.client.get(f"/vms/{machine['id']}/operations", headers=ada.headers)
+    operation_id = str(done.json()["operations"][0]["id"])
     source = await platform.given_vm(ada)
     taken = await platform.client.post(f"/vms/{source['id']}/snapshots", json={"name": "one"}, headers=ada.headers)
     if status != "creating":
@@ -209,6 +211,7 @@ async def _given(platform: PlatformUnderTest, status: str) -> Owned:
     ids = {
         "project_id": project,
         "vm_id": str(machine["id"]),
+        "operation_id": operation_id,
         "snapshot_id": str(taken.json()["id"]),
         "key_id": str(kept.json()["id"]),
     }
@@ -234,14 +237,13 @@ async def test_an_id_of_somebody_else_is_answered_like_an_unknown_one(platform: 
 
 
 async def test_each_place_for_an_id_is_tried(platform: PlatformUnderTest) -> None:
-    tried = {
-        str(operation): _places(operation, ("project_id", "vm_id", "snapshot_id", "key_id"))
-        for operation in operations(platform)
-    }
+    names = ("project_id", "vm_id", "operation_id", "snapshot_id", "key_id")
+    tried = {str(operation): _places(operation, names) for operation in operations(platform)}
 
     assert {name for name, places in tried.items() if places} == {
         *(str(operation) for operation in operations(platform) if operation.is_secured and "{" in operation.path),
         "GET /billing/history",
+        "GET /operations",
         "GET /vms",
         "POST /vms",
     }

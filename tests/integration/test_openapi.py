@@ -16,6 +16,7 @@ from zentry.api.openapi import LINKS
 from zentry.cli.document import document as build_document
 
 TAGS: Final = {
+    "Activity",
     "System",
     "Authentication",
     "Projects",

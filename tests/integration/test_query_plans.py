@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from tests.support.platform import PlatformUnderTest
 from zentry.platform.db import Database
 
-SMALL = {"images", "instance_types", "price_lists", "prices"}
-"""The catalogue stays small, and whoever reads it wants all of it."""
+SMALL = {"images", "instance_types", "price_lists", "prices", "reconciler_regions"}
+"""The catalogue stays small, and whoever reads it wants all of it; a region holds thousands of machines."""
 
 CURRENT = {"ix_vms_running", "ix_operations_due", "ix_operations_lease", "uq_operations_active_vm"}
 """Partial indexes that hold only what a loop is there to look at."""
@@ -54,6 +54,7 @@ async def journey(platform: PlatformUnderTest) -> None:
     await platform.given_vm(ada, project_id=project_id, status="stopped")
     await platform.advance(hours=2)
     await platform.inner.collector.tick()
+    await platform.inner.reconciler.tick()
     vm_id = vm["id"]
     reads = (
         "/auth/me",
@@ -80,14 +81,26 @@ async def journey(platform: PlatformUnderTest) -> None:
         f"/monitoring/vms/{vm_id}/metrics",
         f"/monitoring/vms/{vm_id}/metrics/history",
         "/monitoring/dashboard",
+        "/operations",
+        "/operations?status=failed",
+        "/operations?status=succeeded&kind=vms.create",
+        f"/operations?vm_id={vm_id}",
+        f"/vms/{vm_id}/operations",
     )
     for path in reads:
         answer = await platform.client.get(path, headers=ada.headers)
         assert answer.status_code == 200, (path, answer.text)
     cursor = (await platform.client.get("/vms?limit=1", headers=ada.headers)).json()["next_cursor"]
     await platform.client.get("/vms", params={"limit": 1, "cursor": cursor}, headers=ada.headers)
+    page = (await platform.client.get("/operations?limit=1", headers=ada.headers)).json()
+    await platform.client.get("/operations", params={"limit": 1, "cursor": page["next_cursor"]}, headers=ada.headers)
+    await platform.client.get(f"/operations/{page['operations'][0]['id']}", headers=ada.headers)
     await platform.client.post("/billing/credits/add", json={"amount": 1}, headers=ada.headers)
     await platform.client.post(f"/vms/{vm_id}/restart", headers=ada.headers)
+    await platform.settle()
+    started = await platform.given_vm(ada, project_id=project_id, status="creating")
+    operation_id = started["active_operation"]["id"]
+    await platform.client.post(f"/operations/{operation_id}/cancel", headers=ada.headers)
     await platform.settle()
     await platform.client.patch(f"/vms/{vm_id}", json={"name": "other", "labels": {"a": "b"}}, headers=ada.headers)
     await platform.client.post(f"/vms/{vm_id}/resize", json={"instance_type": "medium"}, headers=ada.headers)

@@ -123,7 +123,13 @@ def _known(client: httpx.Client) -> dict[str, list[str]]:
         _ok(client.post("/auth/signup", json={"email": address, "name": "Given", "password": PASSWORD}))
         for address in addresses
     ]
-    return {"projects": projects, "vms": machines, "refresh": [str(one["refresh_token"]) for one in people[1:]]}
+    listed = _ok(client.get("/operations?limit=50"))["operations"]
+    return {
+        "projects": projects,
+        "vms": machines,
+        "operations": [str(one["id"]) for one in listed],
+        "refresh": [str(one["refresh_token"]) for one in people[1:]],
+    }
 
 
 def _ok(answer: httpx.Response) -> dict[str, Any]:
@@ -155,6 +161,7 @@ def _accounts() -> dict[str, Any]:
 
 def _configuration(directory: Path, known: dict[str, list[str]], *, examples: int, seed: int) -> str:
     drawn_from = {
+        "path.operation_id": "operations",
         "path.vm_id": "vms",
         "query.vm_id": "vms",
         "path.project_id": "projects",
@@ -181,5 +188,9 @@ def _configuration(directory: Path, known: dict[str, list[str]], *, examples: in
         *(f"[dictionaries.{name}]\nvalues = {json.dumps(values)}" for name, values in known.items()),
         "[parameters]",
         *(f'"{place}" = {{ dictionary = "{name}", probability = 0.7 }}' for place, name in drawn_from.items()),
+        # Only what is under way can be cancelled, and nothing stays under way until the fuzzer comes to it.
+        "[[operations]]",
+        "include-name = 'POST /operations/{operation_id}/cancel'",
+        "warnings = false",
     ]
     return "\n".join(lines)

@@ -310,7 +310,7 @@ async def test_a_source_that_makes_no_sense_is_named(platform: PlatformUnderTest
 
     assert neither["details"]["validation_errors"][0]["field"] == "image"
     assert both["details"]["validation_errors"][0]["field"] == "image"
-    assert small["details"]["validation_errors"][0]["field"] == "instance_type"
+    assert (small["error_code"], small["details"]["disk_gib"]) == ("SNAPSHOT_TOO_LARGE", 40)
     assert "40 GiB" in small["message"]
     assert (foreign["message"], malformed["message"]) == ("Snapshot not found", "Snapshot not found")
 

@@ -13,6 +13,7 @@ from zentry.accounts.types import Credentials, SessionState, UsedToken, UserProf
 from zentry.accounts.upserts import insert_into
 from zentry.platform.caller import Role
 from zentry.platform.db import Transaction
+from zentry.platform.etags import version_of
 from zentry.schema.accounts import login_failures, refresh_tokens, sessions, users
 from zentry.schema.projects import projects
 from zentry.schema.vms import VMStatus, vms
@@ -56,6 +57,11 @@ class UserRepository:
         await self._tx.execute(
             sa.update(users).where(users.c.id == user_id, users.c.hashed_password == seen).values(hashed_password=by)
         )
+
+    async def lock_version(self, user_id: UUID) -> datetime | None:
+        """Return the version in which an account is, which stays until the transaction ends."""
+        query = sa.select(version_of(users)).where(users.c.id == user_id).with_for_update(key_share=True)
+        return (await self._tx.execute(query)).scalar_one_or_none()
 
     async def rename(self, user_id: UUID, name: str) -> bool:
         """Give an account another name; False when it has that one already."""

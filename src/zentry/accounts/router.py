@@ -22,8 +22,15 @@ from zentry.accounts.errors import (
 from zentry.accounts.schemas import Token, TokenRefresh, UserLogin, UserResponse, UserSignup, UserUpdate
 from zentry.accounts.service import AuthService
 from zentry.accounts.types import Client
-from zentry.platform.errors import InvalidInput, NotAuthenticated, Unavailable
-from zentry.platform.web import CallerDep, raises
+from zentry.operations.once import OnceDep
+from zentry.platform.errors import (
+    IdempotencyMismatch,
+    InvalidInput,
+    NotAuthenticated,
+    PreconditionFailed,
+    Unavailable,
+)
+from zentry.platform.web import WITH_ETAG, CallerDep, MatchDep, raises
 from zentry.platform.wire import APIResponse
 
 _MAX_USER_AGENT: Final = 200
@@ -127,22 +134,33 @@ async def logout(caller: CallerDep, auth: AuthDep) -> APIResponse:
     "/me",
     summary="Show the own account",
     response_description="The account with its balance and counts.",
-    responses=raises(InvalidAccessToken, AccountDeactivated, Unavailable),
+    responses={200: WITH_ETAG, **raises(InvalidAccessToken, AccountDeactivated, Unavailable)},
 )
-async def get_current_user(caller: CallerDep, auth: AuthDep) -> UserResponse:
+async def get_current_user(caller: CallerDep, auth: AuthDep, response: Response) -> UserResponse:
     """Return the account that the access token belongs to."""
-    return UserResponse.of(await auth.get_current_user(caller))
+    profile = await auth.get_current_user(caller)
+    response.headers["ETag"] = profile.etag
+    return UserResponse.of(profile)
 
 
 @router.put(
     "/profile",
     summary="Change the own profile",
     response_description="The account as it is now.",
-    responses=raises(InvalidInput, InvalidAccessToken, AccountDeactivated, Unavailable),
+    responses={
+        200: WITH_ETAG,
+        **raises(
+            InvalidInput, InvalidAccessToken, AccountDeactivated, Unavailable, PreconditionFailed, IdempotencyMismatch
+        ),
+    },
 )
-async def update_profile(body: UserUpdate, caller: CallerDep, auth: AuthDep) -> UserResponse:
+async def update_profile(
+    body: UserUpdate, caller: CallerDep, auth: AuthDep, response: Response, once: OnceDep, match: MatchDep
+) -> UserResponse:
     """Change the name; what is left out stays as it is."""
-    return UserResponse.of(await auth.update_profile(caller, name=body.name))
+    profile = await auth.update_profile(caller, name=body.name, once=once, match=match)
+    response.headers.update({"ETag": profile.etag, **once.headers})
+    return UserResponse.of(profile)
 
 
 def _answer(response: Response, token: Token) -> Token:

@@ -32,8 +32,10 @@ from zentry.accounts.sessions import SessionService
 from zentry.accounts.tokens import AccessTokens, SecretSource
 from zentry.accounts.types import Client, Credentials, IssuedTokens, OnSignup, UserProfile
 from zentry.events.recorder import EventRecorder
+from zentry.operations.once import Once
 from zentry.platform.caller import Caller, Role
 from zentry.platform.db import Database, Transaction
+from zentry.platform.etags import ANY_VERSION, Precondition
 from zentry.platform.settings import SecuritySettings
 
 
@@ -126,13 +128,22 @@ class AuthService:
         async with self._database.read() as tx:
             return await _get_profile(tx, caller.user_id)
 
-    async def update_profile(self, caller: Caller, *, name: str | None) -> UserProfile:
+    async def update_profile(
+        self, caller: Caller, *, name: str | None, once: Once | None = None, match: Precondition = ANY_VERSION
+    ) -> UserProfile:
         """Change what the caller sent of the own profile."""
         new_name = None if name is None else clean_name(name)
         async with self._database.work() as tx:
-            if new_name is not None and await UserRepository(tx).rename(caller.user_id, new_name):
-                await _record(tx, "account.profile_updated", user_id=caller.user_id, fields=["name"])
-            return await _get_profile(tx, caller.user_id)
+            users = UserRepository(tx)
+
+            async def update() -> UUID:
+                if match.is_given:
+                    match.ensure(caller.user_id, await users.lock_version(caller.user_id))
+                if new_name is not None and await users.rename(caller.user_id, new_name):
+                    await _record(tx, "account.profile_updated", user_id=caller.user_id, fields=["name"])
+                return caller.user_id
+
+            return await _get_profile(tx, await (once or Once()).resource(tx, update))
 
     async def _count_try(self, key: str, *, email_key: str | None) -> Credentials | None:
         """Count a try before it is made, commit that, and return what it will be checked against."""

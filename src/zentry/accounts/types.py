@@ -9,6 +9,7 @@ from uuid import UUID
 
 from zentry.platform.caller import Role
 from zentry.platform.db import Transaction
+from zentry.platform.etags import etag
 
 
 class OnSignup(Protocol):
@@ -53,6 +54,11 @@ class UserProfile:
     created_at: datetime
     updated_at: datetime | None
     last_login: datetime | None
+
+    @property
+    def etag(self) -> str:
+        """The name of its version, which a change may ask for."""
+        return etag(self.id, created_at=self.created_at, updated_at=self.updated_at)
 
 
 @dataclass(frozen=True, slots=True)

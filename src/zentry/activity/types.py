@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from zentry.schema.operations import OperationStatus
+
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
@@ -20,3 +22,12 @@ class AuditEntry:
     resource_id: UUID
     details: Mapping[str, Any]
     timestamp: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OperationFilter:
+    """Which operations are wanted."""
+
+    vm_id: UUID | None = None
+    status: OperationStatus | None = None
+    kind: str | None = None

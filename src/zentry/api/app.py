@@ -54,8 +54,13 @@ Sign up, make a project, create a machine; it is metered by the second and stops
 * **Errors.** Every error is one object, `ErrorResponse`, as `application/problem+json` (RFC 9457). Program against
   `error_code`, show `detail`, and name `request_id` when you ask for help.
 * **Paths.** Both spellings work, with and without a trailing slash, and every path also under `/v1`.
-* **Retries.** Calls that change machines accept an `Idempotency-Key`; `Retry-After` says when to come back after
-  429 and 503.
+* **Retries.** Every write of yours accepts an `Idempotency-Key`: a repeat has no second effect, is answered with the
+  resource as it is then, and carries `Idempotency-Replayed: true`. Sign-up, login, refresh and logout take none.
+  `Retry-After` says when to come back after 429 and 503.
+* **Versions.** A single resource has an `ETag`. Send it as `If-Match` with an update, a delete or a power call: it is
+  refused with 412 when the resource has moved on.
+* **Operations.** What is asked of a machine is an operation, and `GET /operations/{operation_id}?wait=30` answers when
+  it has ended.
 """
 TAGS: Final = (
     ("System", "What this server is, and whether it is up."),
@@ -64,6 +69,7 @@ TAGS: Final = (
     ("Virtual Machines", "The life of machines: create, start, stop, restart, delete; types, images and prices."),
     ("Billing", "Credits, the lines of the bill, and what they add up to."),
     ("Monitoring", "Metrics of machines, the dashboard, and the health of the platform's parts."),
+    ("Activity", "Operations: what is under way, what has ended and how."),
     ("Health", "Health of server and database, and their upkeep."),
     ("API Versioning", "Versions of this API, their changes, and what moving between them takes."),
 )

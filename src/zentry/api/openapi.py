@@ -39,6 +39,8 @@ _SAME_VM: Final = {"vm_id": "$response.body#/data/vm_id"}
 _SNAPSHOT: Final = {"snapshot_id": "$response.body#/id"}
 _KEY: Final = {"key_id": "$response.body#/id"}
 _PROJECT: Final = {"project_id": "$response.body#/id"}
+_OPERATION: Final = Link("get_operation", {"operation_id": "$response.body#/data/operation_id"})
+_CANCEL: Final = Link("cancel_operation", {"operation_id": "$response.body#/data/operation_id"})
 _REFRESH: Final = Link("refresh", body={"refresh_token": "$response.body#/refresh_token"})
 LINKS: Final[Mapping[str, Sequence[Link]]] = {
     "signup": (_REFRESH,),
@@ -56,6 +58,7 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
     ),
     "create_vm": (
         Link("get_vm", _VM),
+        Link("list_vm_operations", _VM),
         Link("start_vm", _VM),
         Link("stop_vm", _VM),
         Link("restart_vm", _VM),
@@ -81,9 +84,18 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
         Link("create_vm", body={"snapshot_id": "$response.body#/id", "project_id": "$response.body#/project_id"}),
     ),
     "create_ssh_key": (Link("get_ssh_key", _KEY), Link("update_ssh_key", _KEY), Link("delete_ssh_key", _KEY)),
-    "start_vm": (Link("get_vm", _SAME_VM), Link("stop_vm", _SAME_VM), Link("restart_vm", _SAME_VM)),
-    "stop_vm": (Link("get_vm", _SAME_VM), Link("start_vm", _SAME_VM), Link("restart_vm", _SAME_VM)),
-    "restart_vm": (Link("get_vm", _SAME_VM), Link("stop_vm", _SAME_VM)),
+    "resize_vm": (_OPERATION, _CANCEL, Link("get_vm", _SAME_VM)),
+    "rebuild_vm": (_OPERATION, Link("get_vm", _SAME_VM)),
+    "restore_snapshot": (_OPERATION, Link("get_vm", _SAME_VM)),
+    "start_vm": (
+        _OPERATION,
+        _CANCEL,
+        Link("get_vm", _SAME_VM),
+        Link("stop_vm", _SAME_VM),
+        Link("restart_vm", _SAME_VM),
+    ),
+    "stop_vm": (_OPERATION, Link("get_vm", _SAME_VM), Link("start_vm", _SAME_VM), Link("restart_vm", _SAME_VM)),
+    "restart_vm": (_OPERATION, Link("get_vm", _SAME_VM), Link("stop_vm", _SAME_VM)),
 }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Annotated, Final
+from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from zentry.billing.errors import BalanceLimit, SelfServiceClosed
 from zentry.billing.reports import DAYS_PER_WEEK, BillingReports, Line, LineFilter
@@ -24,7 +25,8 @@ from zentry.billing.schemas import (
 from zentry.billing.service import BillingService
 from zentry.billing.tips import tips_for
 from zentry.billing.types import ActionType
-from zentry.platform.errors import InvalidInput, NotFound
+from zentry.operations.once import OnceDep
+from zentry.platform.errors import IdempotencyMismatch, InvalidInput, NotFound
 from zentry.platform.ids import parse_id
 from zentry.platform.instants import QueryInstant, first_instant, last_instant
 from zentry.platform.money import InvalidAmount, format_credits, from_credits, to_credits
@@ -103,25 +105,39 @@ async def get_billing_history(
     return _page(list(lines[:limit]), total=total, page=page, limit=limit, more=len(lines) > limit)
 
 
-@router.post("/credits/add", summary="Add credits", responses=raises(BalanceLimit, SelfServiceClosed))
-async def add_credits(body: AddCredits, caller: CallerDep, edge: EdgeDep) -> CreditsAddedResponse:
-    """Add credits to your own account, where the platform lets users do so; administrators always may."""
+@router.post(
+    "/credits/add", summary="Add credits", responses=raises(BalanceLimit, SelfServiceClosed, IdempotencyMismatch)
+)
+async def add_credits(
+    body: AddCredits, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep
+) -> CreditsAddedResponse:
+    """Add credits to your own account, where the platform lets users do so; administrators always may.
+
+    Send an `Idempotency-Key`, so that a repeat adds nothing; it is answered with the balance as it is then.
+    """
     try:
         amount = from_credits(body.amount)
     except InvalidAmount as error:
         raise InvalidInput.at("amount", str(error)) from error
     async with edge.work() as tx:
         billing = edge.service(BillingService, tx)
-        billing.ensure_may_top_up(amount, caller=caller)
-        record_id, before, after = await billing.add_credits(
-            caller.user_id, amount, description=body.description.strip() or "Credits added"
-        )
+
+        async def add() -> UUID:
+            billing.ensure_may_top_up(amount, caller=caller)
+            record_id, _, _ = await billing.add_credits(
+                caller.user_id, amount, description=body.description.strip() or "Credits added"
+            )
+            return record_id
+
+        record_id = await once.resource(tx, add)
+        balance, _ = await BillingReports(tx, caller.user_id).balance()
+    response.headers.update(once.headers)
     return CreditsAddedResponse(
         message=f"Added {format_credits(amount)} credits",
         data=CreditsAdded(
             amount_added=to_credits(amount),
-            previous_balance=to_credits(before),
-            new_balance=to_credits(after),
+            previous_balance=to_credits(balance.credits - amount),
+            new_balance=to_credits(balance.credits),
             transaction_id=str(record_id),
             timestamp=tx.now,
         ),

@@ -106,6 +106,8 @@ def _wrong_texts(settings: Settings) -> Iterator[str]:
     except (ValueError, sa.exc.ArgumentError):
         # Not repeated here: it may hold a password.
         yield f"{_DATABASE_URL}: must be sqlite:///PATH or postgresql://ACCOUNT:PASSWORD@HOST:PORT/DATABASE."
+    if settings.database.direct_url and not settings.database.direct_url.startswith("postgresql://"):
+        yield "ZENTRY_DATABASE__DIRECT_URL: must be postgresql://ACCOUNT:PASSWORD@HOST:PORT/DATABASE."
     try:
         ipaddress.IPv4Network(settings.compute.network)
     except ValueError as error:

@@ -113,8 +113,8 @@ class ComputeDriver(Protocol):
         """Report what the hosts see; an id that they do not know is left out."""
         ...
 
-    async def inventory(self) -> Sequence[Observation]:
-        """Report every machine that the hosts have."""
+    async def inventory(self, *, after: UUID | None = None, limit: int | None = None) -> Sequence[Observation]:
+        """Report the machines that the hosts have, by id: those behind `after`, at most `limit` of them."""
         ...
 
     async def sample(self, vm_ids: Sequence[UUID]) -> Sequence[Sample]:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 import structlog
 
 from zentry.operations.errors import VMBusy
-from zentry.operations.types import Claim, Failure, Operation
+from zentry.operations.types import CANCELLED, Claim, Failure, Operation
 from zentry.platform.db import Transaction, values
 from zentry.platform.signals import OPERATION_ENDED, OPERATIONS_DUE
 from zentry.schema.operations import OperationStatus, is_active, is_pending, is_running, operations
@@ -90,13 +90,44 @@ class OperationQueue:
             sa.update(operations)
             .where(operations.c.vm_id == vm_id, is_active)
             .values(
-                status=OperationStatus.CANCELLED, finished_at=self._tx.now, lease_until=None, error_code="SUPERSEDED"
+                status=OperationStatus.CANCELLED,
+                finished_at=self._tx.now,
+                lease_until=None,
+                error_code="SUPERSEDED",
+                error_message="A newer operation has taken its place.",
             )
             .returning(operations.c.id)
         )
         for (operation_id,) in cancelled.all():
             self._tx.after_commit(ended_topic(operation_id))
         await self._tx.execute(sa.update(vms).where(vms.c.id == vm_id).values(fence=vms.c.fence + 1))
+
+    async def cancel(self, operation_id: UUID) -> bool:
+        """Turn an operation back on request; False when it has ended or is turning back already.
+
+        The fence rises, so that whoever drives it can record nothing more, and the next claim undoes it.
+        """
+        turned = await self._tx.execute(
+            sa.update(operations)
+            .where(operations.c.id == operation_id, is_active, operations.c.undoing.is_(sa.false()))
+            .values(
+                status=OperationStatus.PENDING,
+                undoing=True,
+                attempt=0,
+                owner=None,
+                lease_until=None,
+                not_before=self._tx.now,
+                error_code=CANCELLED,
+                error_message="Cancelled on request.",
+            )
+            .returning(operations.c.vm_id)
+        )
+        vm_id = turned.scalar_one_or_none()
+        if vm_id is None:
+            return False
+        await self._tx.execute(sa.update(vms).where(vms.c.id == vm_id).values(fence=vms.c.fence + 1))
+        self._tx.after_commit(OPERATIONS_DUE)
+        return True
 
     async def claim(self, *, owner: str, lease: timedelta, limit: int) -> Sequence[Claim]:
         """Take up to `limit` operations that are due, or whose worker has let its lease run out."""
@@ -162,16 +193,16 @@ class OperationQueue:
 
     async def advance(self, claim: Claim, *, step: int, progress: int) -> bool:
         """Record that the steps before `step` are done; False when the claim is lost."""
-        return await self._change(claim, step=step, progress=progress, attempt=0)
+        return await self._change(claim, step=step, progress=progress, attempt=1)
 
     async def succeed(self, claim: Claim) -> bool:
         """End the operation well; False when the claim is lost."""
         return await self._end(claim, status=OperationStatus.SUCCEEDED, progress=100, step=claim.step + 1)
 
     async def fail(self, claim: Claim, failure: Failure) -> bool:
-        """End the operation badly; False when the claim is lost."""
+        """End the operation as failed or, on request, as cancelled; False when the claim is lost."""
         return await self._end(
-            claim, status=OperationStatus.FAILED, error_code=failure.code, error_message=failure.message[:500]
+            claim, status=failure.status, error_code=failure.code, error_message=failure.message[:500]
         )
 
     async def turn_back(self, claim: Claim, failure: Failure) -> bool:
@@ -180,7 +211,7 @@ class OperationQueue:
             claim,
             undoing=True,
             step=claim.step,
-            attempt=0,
+            attempt=1,
             error_code=failure.code,
             error_message=failure.message[:500],
         )

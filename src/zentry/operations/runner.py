@@ -167,7 +167,7 @@ class OperationRunner:
         return replace(claim, undoing=True, attempt=1)
 
     async def _undo(self, kind: Kind, claim: Claim) -> Claim | None:
-        """Take back the step under way and those before it, the last first, then end as failed."""
+        """Take back the step under way and those before it, the last first, then end as failed or cancelled."""
         for step in reversed(kind.steps[: claim.step + 1]):
             if step.undo is None:
                 continue
@@ -189,7 +189,7 @@ class OperationRunner:
             if not await queue.fail(claim, failure):
                 raise LostClaim
             await kind.abandon(tx, claim, failure)
-        ENDED.labels(kind.name, "failed").inc()
+        ENDED.labels(kind.name, str(failure.status)).inc()
         return None
 
     async def _postpone(self, claim: Claim) -> None:
@@ -215,11 +215,15 @@ class OperationRunner:
 
     def _start(self, claim: Claim) -> None:
         task = asyncio.create_task(self._drive_at_the_edge(claim), name=f"operation {claim.operation_id}")
+        outdated = self._driving.get(claim.operation_id)
+        if outdated is not None:
+            outdated.cancel()  # It was turned back, or its lease ran out: nothing that it does can be recorded.
         self._driving[claim.operation_id] = task
-        task.add_done_callback(lambda _: self._driven(claim.operation_id))
+        task.add_done_callback(lambda done: self._driven(claim.operation_id, done))
 
-    def _driven(self, operation_id: UUID) -> None:
-        self._driving.pop(operation_id, None)
+    def _driven(self, operation_id: UUID, task: asyncio.Task[None]) -> None:
+        if self._driving.get(operation_id) is task:
+            del self._driving[operation_id]
         self._signals.poke(OPERATIONS_DUE)
 
     async def _drive_at_the_edge(self, claim: Claim) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from zentry.platform.db import Transaction
 from zentry.schema.operations import OperationStatus
+
+CANCELLED: Final = "CANCELLED"
+"""The code of an operation that was turned back because somebody asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,11 @@ class Failure:
     code: str
     message: str
 
+    @property
+    def status(self) -> OperationStatus:
+        """How an operation ends that was turned back for this."""
+        return OperationStatus.CANCELLED if self.code == CANCELLED else OperationStatus.FAILED
+
 
 Act = Callable[[Claim], Awaitable[None]]
 Record = Callable[[Transaction, Claim], Awaitable[None]]
@@ -90,3 +98,5 @@ class Kind:
     """Money first, under the account's lock: what is held or metered ends."""
     abandon: Abandon
     """Then the machine."""
+    cancellable: bool = False
+    """Whether it may be turned back on request: its undo leaves the machine as it was, or as if never made."""

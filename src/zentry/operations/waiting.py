@@ -12,7 +12,9 @@ from zentry.platform.db import Database
 from zentry.platform.signals import Signals
 
 _POLL_SECONDS: Final = 0.1
-"""How often to look when the operation may be driven by another process, whose signals we miss."""
+"""How often to look where signals of other processes do not arrive."""
+_FALLBACK_SECONDS: Final = 1.0
+"""How often to look where they do: one may still be lost."""
 
 
 class OperationWaiter:
@@ -26,11 +28,13 @@ class OperationWaiter:
     async def wait(self, operation_id: UUID, *, seconds: float) -> Operation | None:
         """Return the operation as it is when it ends, or after `seconds`; None when it is unknown."""
         until = self._clock.monotonic() + seconds
+        pause = _POLL_SECONDS  # The first look is early: the end may have come before we listened.
         with self._signals.listen(ended_topic(operation_id)) as ended:
             while True:
                 remaining = until - self._clock.monotonic()
                 if remaining > 0:
-                    await ended.wait(min(_POLL_SECONDS, remaining))
+                    await ended.wait(min(pause, remaining))
+                pause = _FALLBACK_SECONDS if self._signals.complete else _POLL_SECONDS
                 async with self._database.read() as tx:
                     operation = await OperationQueue(tx).find(operation_id)
                 if operation is None or operation.has_ended or remaining <= 0:

@@ -56,6 +56,9 @@ class DatabaseSettings(Group):
     """Where the data lies and how it is reached."""
 
     url: str = Field("", description="sqlite:///PATH or postgresql://…; empty means zentry.db in the data directory.")
+    direct_url: str = Field(
+        "", description="PostgreSQL behind a pooler: the URL that bypasses it, for wake-ups; empty takes the url."
+    )
     pool_size: int = Field(8, ge=1, le=200, description="Connections kept open per process.")
     pool_overflow: int = Field(4, ge=0, le=200, description="Connections beyond the pool under load.")
     pool_timeout_seconds: Positive = Field(10.0, le=120, description="Longest wait for a connection from the pool.")
@@ -153,6 +156,23 @@ class OperationSettings(Group):
     )
 
 
+class ReconcilerSettings(Group):
+    """The comparison of rows with what the hosts have."""
+
+    interval_seconds: Positive = Field(30.0, le=86_400, description="Time between two looks at the same machine.")
+    restart: bool = Field(
+        default=True, description="Whether a machine that is found down is started again; else it stays stopped."
+    )
+    orphan_grace_seconds: float = Field(
+        300.0, ge=0, le=604_800, description="How long after its end a machine that a host still has is removed."
+    )
+    repairs_per_region: int = Field(200, ge=1, le=100_000, description="Most machines mended in a region at a time.")
+    page_machines: int = Field(500, ge=2, le=10_000, description="Machines compared at a time.")
+    region_machines: int = Field(5000, ge=2, le=1_000_000, description="Machines beyond which a region is cut in two.")
+    lease_seconds: Positive = Field(60.0, le=3600, description="How long a region is held without renewal.")
+    pass_seconds: Positive = Field(300.0, le=86_400, description="Longest walk through a region.")
+
+
 _MOST_COUNTED: Final = 2_000_000_000
 _EACH_MACHINE: Final = (4, 8192, 80)
 _UNSET: Final = "unset means {} for each machine that it may have"
@@ -235,6 +255,7 @@ class Settings(BaseSettings):
     compute: ComputeSettings = ComputeSettings()
     simulator: SimulatorSettings = SimulatorSettings()
     operations: OperationSettings = OperationSettings()
+    reconciler: ReconcilerSettings = ReconcilerSettings()
     quotas: QuotaSettings = QuotaSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     log: LogSettings = LogSettings()

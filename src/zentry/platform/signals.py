@@ -1,13 +1,15 @@
-"""Wake-up calls inside one process: hints that something happened, never the thing itself.
+"""Wake-up calls: hints that something happened, never the thing itself.
 
 Whoever waits must look at the database when woken, and again after a timeout, since a signal
-may be lost (another process, a crash between commit and signal). Signals only make it fast.
+may be lost (a crash between commit and signal, a broken connection between processes). Signals
+only make it fast. Between processes a carrier takes them along, see `platform/db/notifications.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from typing import Final, Self
 
 OPERATIONS_DUE: Final = "operations.due"
@@ -19,9 +21,25 @@ class Signals:
 
     def __init__(self) -> None:
         self._waiters: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self.carrier: Callable[[Sequence[str]], None] | None = None
+        """Takes what is announced here to the other processes, if there are any."""
+        self.complete = True
+        """Whether what other processes announce arrives here; else a waiter must look more often."""
+
+    def announce(self, topics: Sequence[str]) -> None:
+        """Wake everyone who waits on one of the topics, in the other processes too."""
+        for topic in topics:
+            self.poke(topic)
+        if topics and self.carrier is not None:
+            self.carrier(topics)
+
+    def poke_all(self) -> None:
+        """Wake everyone here, whatever they wait for."""
+        for topic in list(self._waiters):
+            self.poke(topic)
 
     def poke(self, topic: str) -> None:
-        """Wake everyone who waits on the topic."""
+        """Wake everyone in this process who waits on the topic."""
         for event in self._waiters.get(topic, ()):
             event.set()
 

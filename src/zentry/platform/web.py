@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, Final, TypeVar, cast
 
 import msgspec
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.responses import Response
@@ -15,6 +15,7 @@ from starlette.responses import Response
 from zentry.platform.caller import Caller
 from zentry.platform.db import Database, Transaction
 from zentry.platform.errors import NotAllowed, NotAuthenticated, ZentryError
+from zentry.platform.etags import Precondition, parse_if_match
 
 Service = TypeVar("Service")
 Factories = Mapping[type[Any], Callable[[Transaction], Any]]
@@ -80,6 +81,33 @@ AdminDep = Annotated[Caller, Depends(_admin)]
 
 
 _encode = msgspec.json.Encoder().encode
+
+
+async def _match(
+    header: Annotated[
+        str | None,
+        Header(
+            alias="If-Match",
+            max_length=1000,
+            description="`ETag` of the version that is meant; 412 when it is another by now.",
+            examples=["*"],
+        ),
+    ] = None,
+) -> Precondition:
+    return parse_if_match(header)
+
+
+MatchDep = Annotated[Precondition, Depends(_match)]
+
+WITH_ETAG: Final[dict[str, Any]] = {
+    "headers": {
+        "ETag": {
+            "description": "Names this version; send it as `If-Match` with a change.",
+            "schema": {"type": "string"},
+        }
+    }
+}
+"""For the `responses` of a route that shows a single resource."""
 
 
 class JSONBytes(Response):

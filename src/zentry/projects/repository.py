@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from zentry.platform.db import Transaction
+from zentry.platform.etags import ANY_VERSION, Precondition, version_of
 from zentry.projects.types import Project, ProjectStatistics
 from zentry.schema.accounts import users
 from zentry.schema.billing import resource_costs, segments
+from zentry.schema.events import events
 from zentry.schema.projects import projects
 from zentry.schema.vms import VMStatus, vms
 
@@ -73,12 +76,27 @@ class ProjectRepository:
             total_cost=money.cost,
         )
 
+    async def find_version(self, project_id: UUID, *, user_id: UUID) -> datetime | None:
+        """Return the version in which a live project is; None when it is not there."""
+        query = sa.select(version_of(projects)).where(*_live(project_id, user_id))
+        return (await self._tx.execute(query)).scalar_one_or_none()
+
     async def update(
-        self, project_id: UUID, *, user_id: UUID, name: str | None, description: str | None
+        self,
+        project_id: UUID,
+        *,
+        user_id: UUID,
+        name: str | None,
+        description: str | None,
+        match: Precondition = ANY_VERSION,
     ) -> bool | None:
-        """Change a live project: True when done, False when the name is taken, None when it is not there."""
+        """Change a live project.
+
+        None when no project fits: it is not there, of another version, or another has the name. False when another
+        request took the name just now; then the transaction is over on PostgreSQL.
+        """
         changes: dict[str, Any] = {"updated_at": self._tx.now}
-        conditions = list(_live(project_id, user_id))
+        conditions = [*_live(project_id, user_id), match.holds(project_id, version_of(projects))]
         if description is not None:
             changes["description"] = description
         if name is not None:
@@ -89,17 +107,24 @@ class ProjectRepository:
         except sa.exc.IntegrityError:
             # Another request took the name between the look and the write; the unique index decides.
             return False
-        if result.rowcount == 1:
-            return True
-        there = await self._tx.execute(sa.select(projects.c.id).where(*_live(project_id, user_id)))
-        return None if there.first() is None else False
+        return True if result.rowcount == 1 else None
 
-    async def mark_deleted(self, project_id: UUID, *, user_id: UUID) -> bool:
-        """Take a project out of sight; False when it is not there."""
+    async def mark_deleted(self, project_id: UUID, *, user_id: UUID, match: Precondition = ANY_VERSION) -> bool:
+        """Take a project out of sight; False when it is not there, or of another version."""
         gone = await self._tx.execute(
-            sa.update(projects).where(*_live(project_id, user_id)).values(deleted_at=self._tx.now)
+            sa.update(projects)
+            .where(*_live(project_id, user_id), match.holds(project_id, version_of(projects)))
+            .values(deleted_at=self._tx.now)
         )
         return gone.rowcount == 1
+
+    async def count_terminated_with(self, project_id: UUID, *, user_id: UUID) -> int:
+        """Return how many machines were terminated when the project was deleted."""
+        query = sa.select(events.c.data).where(
+            events.c.resource_id == project_id, events.c.user_id == user_id, events.c.kind == "project.deleted"
+        )
+        data = (await self._tx.execute(query)).scalars().first() or {}
+        return int(data.get("terminated_vms", 0))
 
     async def lock_account(self, user_id: UUID) -> None:
         """Wait for whoever changes the account's money, and go on alone."""

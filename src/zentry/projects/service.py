@@ -7,6 +7,7 @@ from uuid import UUID
 from zentry.events.recorder import EventRecorder
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
+from zentry.platform.etags import ANY_VERSION, Precondition
 from zentry.platform.settings import QuotaSettings
 from zentry.projects.errors import ProjectNameTaken, ProjectNotFound
 from zentry.projects.quotas import Quotas, open_project_quotas
@@ -64,29 +65,41 @@ class ProjectService:
         return await self._projects.get_statistics(project.id, user_id=caller.user_id)
 
     async def update_project(
-        self, project_id: UUID | None, *, name: str | None, description: str | None, caller: Caller
+        self,
+        project_id: UUID | None,
+        *,
+        name: str | None,
+        description: str | None,
+        caller: Caller,
+        match: Precondition = ANY_VERSION,
     ) -> Project:
         """Change a project's name, description or both; None leaves it as it is."""
         if project_id is None:
             raise ProjectNotFound
-        updated = await self._projects.update(project_id, user_id=caller.user_id, name=name, description=description)
+        updated = await self._projects.update(
+            project_id, user_id=caller.user_id, name=name, description=description, match=match
+        )
         if updated is None:
-            raise ProjectNotFound
+            await self._explain(project_id, caller=caller, match=match)
         if not updated:
-            assert name is not None, "only a name can be taken"
+            if name is None:
+                raise match.failed()  # It has changed since, and back to a version that is meant.
             raise ProjectNameTaken(name)
         await self._record("project.updated", project_id, caller=caller)
         return await self.get_project(project_id, caller=caller)
 
-    async def delete_project(self, project_id: UUID | None, *, caller: Caller) -> int:
+    async def delete_project(
+        self, project_id: UUID | None, *, caller: Caller, match: Precondition = ANY_VERSION
+    ) -> int:
         """Delete a project and ask for its machines to be removed; return how many there were."""
         if project_id is None:
             raise ProjectNotFound
         # Everything that changes machines takes the account's row before quotas: so must this, or two
         # requests could wait for each other.
         await self._projects.lock_account(caller.user_id)
-        if not await self._projects.mark_deleted(project_id, user_id=caller.user_id):
-            raise ProjectNotFound
+        if not await self._projects.mark_deleted(project_id, user_id=caller.user_id, match=match):
+            await self._explain(project_id, caller=caller, match=match)
+            raise match.failed()  # It has changed since, and back to a version that is meant.
         terminated = await self._contents.terminate_all(self._tx, project_id=project_id, caller=caller)
         # A machine whose creation has already seen the project waits for the account and then finds no room.
         # Counters come after machines, as they do where a worker ends a machine.
@@ -95,6 +108,17 @@ class ProjectService:
         await self._quotas.give_back(caller.user_id, "projects")
         await self._record("project.deleted", project_id, caller=caller, terminated_vms=terminated)
         return terminated
+
+    async def get_terminated_count(self, project_id: UUID, *, caller: Caller) -> int:
+        """Return how many machines a project had when it was deleted."""
+        return await self._projects.count_terminated_with(project_id, user_id=caller.user_id)
+
+    async def _explain(self, project_id: UUID, *, caller: Caller, match: Precondition) -> None:
+        """Raise why a change did not find its project: it is not there, or has moved on."""
+        version = await self._projects.find_version(project_id, user_id=caller.user_id)
+        if version is None:
+            raise ProjectNotFound
+        match.ensure(project_id, version)
 
     async def _record(self, kind: str, project_id: UUID, *, caller: Caller, **data: int) -> None:
         await self._events.record(

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
+from zentry.platform.etags import etag
 
 
 class ProjectContents(Protocol):
@@ -33,6 +34,11 @@ class Project:
     vm_count: int
     active_vm_count: int
     total_cost: int
+
+    @property
+    def etag(self) -> str:
+        """The name of its version, which a change may ask for."""
+        return etag(self.id, created_at=self.created_at, updated_at=self.updated_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,17 @@ is_running = operations.c.status == constant("running")
 sa.Index("ix_operations_due", operations.c.not_before, postgresql_where=is_pending, sqlite_where=is_pending)
 sa.Index("ix_operations_lease", operations.c.lease_until, postgresql_where=is_running, sqlite_where=is_running)
 sa.Index("ix_operations_vm", operations.c.vm_id, operations.c.created_at)
-sa.Index("ix_operations_user", operations.c.user_id, operations.c.created_at)
+sa.Index("ix_operations_user", operations.c.user_id, operations.c.created_at, operations.c.id)
+is_not_succeeded = operations.c.status != constant("succeeded")
+sa.Index(
+    "ix_operations_user_status",
+    operations.c.user_id,
+    operations.c.status,
+    operations.c.created_at,
+    operations.c.id,
+    postgresql_where=is_not_succeeded,
+    sqlite_where=is_not_succeeded,
+)
 
 idempotency_keys = sa.Table(
     "idempotency_keys",

@@ -108,6 +108,18 @@ sa.Index(
 sa.Index("ix_vms_user_status", vms.c.user_id, vms.c.status, vms.c.created_at)
 sa.Index("ix_vms_project_created", vms.c.project_id, vms.c.created_at)
 sa.Index("ix_vms_running", vms.c.id, postgresql_where=is_running, sqlite_where=is_running)
+sa.Index("ix_vms_alive", vms.c.id, postgresql_where=is_alive, sqlite_where=is_alive)
+
+reconciler_regions = sa.Table(
+    "reconciler_regions",
+    metadata,
+    sa.Column("starts_after", sa.Uuid, primary_key=True),  # A region reaches from here to the next one.
+    sa.Column("due_at", Instant, nullable=False),
+    sa.Column("owner", sa.Text),
+    sa.Column("lease_until", Instant),
+    sa.Column("fence", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Index("ix_reconciler_regions_due_at", "due_at"),
+)
 
 vm_labels = sa.Table(
     "vm_labels",

@@ -51,8 +51,20 @@ class VMChangeService(VMService):
             raise EngineCannot("rebuild VMs")
         await self._ensure_image(image)
         operation = await self._enqueue(REBUILD, vm, was_running=vm.status is VMStatus.RUNNING, image=image)
+        await self._touch(vm)
         await self._record("vm.rebuild_requested", vm, operation, caller=caller, image=image)
         return operation
+
+    async def _touch(self, vm: VM) -> None:
+        """Make another version of the machine, as every request does."""
+        self._ensure_unmoved(await self._vms.touch(vm, match=self._match))
+
+    def _ensure_unmoved(self, is_as_seen: bool) -> None:  # noqa: FBT001 - the answer of the statement that decided
+        if is_as_seen:
+            return
+        if self._match.is_given:
+            raise self._match.failed()
+        raise Conflict("The VM has just changed its state; look at it and try again.")
 
     async def _resize(self, vm: VM, size: InstanceType, *, caller: Caller) -> Operation:
         disk_gib = max(vm.disk_gib, size.disk_gib)
@@ -80,8 +92,7 @@ class VMChangeService(VMService):
         return operation
 
     async def _count_extra(self, vm: VM, extra: Amounts) -> None:
-        if not await self._vms.count_extra(vm, extra):
-            raise Conflict("The VM has just changed its state; look at it and try again.")
+        self._ensure_unmoved(await self._vms.count_extra(vm, extra, match=self._match))
         owners = (vm.user_id, vm.project_id)
         await self._quotas.give_back_all(owners, vm.extra)
         await self._quotas.take_all(owners, extra)

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Response
 
 from zentry.billing.errors import InsufficientCredits
 from zentry.operations.errors import VMBusy
-from zentry.platform.errors import InvalidInput
+from zentry.operations.once import OnceDep
+from zentry.platform.errors import IdempotencyMismatch, InvalidInput, PreconditionFailed
 from zentry.platform.ids import parse_id
-from zentry.platform.web import CallerDep, EdgeDep, raises
+from zentry.platform.web import CallerDep, EdgeDep, MatchDep, raises
 from zentry.platform.wire import APIResponse
 from zentry.projects.quotas import QuotaExceeded
 from zentry.vms.answers import WaitDep
@@ -40,11 +41,20 @@ ACCEPTED: Final[dict[int | str, dict[str, Any]]] = {
             QuotaExceeded,
             SizeUnchanged,
             EngineCannot,
+            PreconditionFailed,
+            IdempotencyMismatch,
         ),
     },
 )
 async def resize_vm(
-    vm_id: VMId, body: VMResize, response: Response, caller: CallerDep, edge: EdgeDep, wait: WaitDep
+    vm_id: VMId,
+    body: VMResize,
+    response: Response,
+    caller: CallerDep,
+    edge: EdgeDep,
+    wait: WaitDep,
+    once: OnceDep,
+    match: MatchDep,
 ) -> APIResponse:
     """Give a machine another instance type, larger or smaller.
 
@@ -53,24 +63,42 @@ async def resize_vm(
     resize that fails leaves size and price as they were.
     """
     async with edge.work() as tx:
-        operation = await edge.service(VMChangeService, tx).resize_vm(
-            parse_id(vm_id), instance_type=body.instance_type, caller=caller
+        service = edge.service(VMChangeService, tx).only_if(match)
+        operation = await once.operation(
+            tx, lambda: service.resize_vm(parse_id(vm_id), instance_type=body.instance_type, caller=caller)
         )
+    response.headers.update(once.headers)
     return await wait.answer(operation, response, done="VM resized", underway="VM is being resized")
 
 
 @router.post(
     "/{vm_id}/rebuild",
     summary="Rebuild a VM",
-    responses={**ACCEPTED, **raises(InvalidInput, VMNotFound, InvalidTransition, VMBusy, EngineCannot)},
+    responses={
+        **ACCEPTED,
+        **raises(
+            InvalidInput, VMNotFound, InvalidTransition, VMBusy, EngineCannot, PreconditionFailed, IdempotencyMismatch
+        ),
+    },
 )
 async def rebuild_vm(
-    vm_id: VMId, body: VMRebuild, response: Response, caller: CallerDep, edge: EdgeDep, wait: WaitDep
+    vm_id: VMId,
+    body: VMRebuild,
+    response: Response,
+    caller: CallerDep,
+    edge: EdgeDep,
+    wait: WaitDep,
+    once: OnceDep,
+    match: MatchDep,
 ) -> APIResponse:
     """Begin afresh from an image: everything on the machine's disk is lost. Snapshots of it stay.
 
     One that runs is stopped, rebuilt and started, and charged meanwhile; one that stands still stays so.
     """
     async with edge.work() as tx:
-        operation = await edge.service(VMChangeService, tx).rebuild_vm(parse_id(vm_id), image=body.image, caller=caller)
+        service = edge.service(VMChangeService, tx).only_if(match)
+        operation = await once.operation(
+            tx, lambda: service.rebuild_vm(parse_id(vm_id), image=body.image, caller=caller)
+        )
+    response.headers.update(once.headers)
     return await wait.answer(operation, response, done="VM rebuilt", underway="VM is being rebuilt")

@@ -22,6 +22,7 @@ from zentry.projects.quotas import Quotas
 from zentry.schema.vms import SnapshotStatus
 from zentry.vms.kinds import DELETE_SNAPSHOTS, REBUILD, RESTORE, SNAPSHOT
 from zentry.vms.landing import get_claimed, land, record_event
+from zentry.vms.regions import Regions
 from zentry.vms.snapshots_repository import SnapshotRepository
 from zentry.vms.states import VMEvent, next_state
 
@@ -119,6 +120,7 @@ class Disks:
         if _was_running(claim) and claim.step > _REPLACING:
             uptime = vm.uptime_seconds + vm.session_seconds(tx.now)
             await land(tx, claim, vm, next_state(vm.status, VMEvent.FAILED), uptime_seconds=uptime)
+        await Regions(tx).request(vm.id)  # What could not be taken back is for the reconciler to find.
         await record_event(tx, claim, vm, f"vm.{_VERBS[claim.kind]}_failed", code=failure.code, message=failure.message)
 
     # Snapshots

@@ -57,6 +57,19 @@ class SnapshotNotAvailable(Conflict):
         super().__init__(f"The snapshot {name!r} is {status}; only one that is available can be used.", status=status)
 
 
+class SnapshotTooLarge(Conflict):
+    """The disk of the instance type is smaller than the snapshot."""
+
+    code = "SNAPSHOT_TOO_LARGE"
+
+    def __init__(self, name: str, *, needed: int, instance_type: str, there: int) -> None:
+        super().__init__(
+            f"The snapshot {name!r} needs a disk of {needed} GiB; the instance type {instance_type!r} has {there} GiB.",
+            disk_gib=needed,
+            instance_type=instance_type,
+        )
+
+
 class SnapshotInUse(Conflict):
     """A machine is being made from the snapshot."""
 

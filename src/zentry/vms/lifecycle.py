@@ -22,6 +22,7 @@ from zentry.vms.addresses import AddressPool
 from zentry.vms.disks import Disks
 from zentry.vms.kinds import CREATE, DELETE, RESTART, START, STOP
 from zentry.vms.landing import NOTHING_EXTRA, get_claimed, land, record_event
+from zentry.vms.regions import Regions
 from zentry.vms.resizing import Resizing
 from zentry.vms.states import VMEvent, next_state
 from zentry.vms.types import VM
@@ -47,12 +48,14 @@ class VMLifecycle:
                 (place, Step("boot", act=self._boot, account=self._meter_first_boot, record=self._booted)),
                 release=self._stop_metering,
                 abandon=self._creation_failed,
+                cancellable=True,
             ),
             Kind(
                 START,
                 (place_again, Step("boot", act=self._boot, account=self._meter, record=self._booted, undo=self._halt)),
                 release=self._stop_metering,
                 abandon=self._start_failed,
+                cancellable=True,
             ),
             Kind(
                 STOP,
@@ -165,6 +168,7 @@ class VMLifecycle:
         """Leave the machine as it was: stopped, or in error."""
         vm = await get_claimed(tx, claim)
         await land(tx, claim, vm, vm.status, wanted="stopped")
+        await Regions(tx).request(vm.id)
         await record_event(tx, claim, vm, "vm.start_failed", code=failure.code, message=failure.message)
 
     async def _failed(self, tx: Transaction, claim: Claim, failure: Failure) -> None:
@@ -178,6 +182,8 @@ class VMLifecycle:
         vm = await get_claimed(tx, claim)
         status = next_state(vm.status, event)
         await land(tx, claim, vm, status, **values)
+        if failure is not None:
+            await Regions(tx).request(vm.id)  # What could not be undone is for the reconciler to find.
         facts: dict[str, str] = {"code": failure.code, "message": failure.message} if failure else {}
         await record_event(
             tx, claim, vm, f"vm.{_EVENT_NAMES.get(status, status)}", before=vm.status, after=status, **facts

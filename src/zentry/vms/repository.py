@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 
 from zentry.operations.types import Claim
 from zentry.platform.db import Transaction, values
+from zentry.platform.etags import ANY_VERSION, Precondition, version_of
 from zentry.projects.quotas import Amounts
 from zentry.schema.metadata import constant
 from zentry.schema.projects import projects
@@ -116,13 +118,15 @@ class VMRepository:
             await self._insert_labels(vm.id, vm.user_id, extras.labels)
         return inserted
 
-    async def change(self, vm: VM, changes: VMChanges) -> bool | None:
+    async def change(self, vm: VM, changes: VMChanges, *, match: Precondition = ANY_VERSION) -> bool | None:
         """Change what a machine is called and how it is marked.
 
-        True when done, False when the name is taken, None when the machine is gone or on its way out.
+        True when done, False when the name is taken, None when the machine is gone, on its way out, or in
+        another version than is meant.
         """
         values_: dict[str, Any] = {"updated_at": self._tx.now}
-        conditions = [vms.c.id == vm.id, vms.c.wanted != "terminated"]
+        meant = (vms.c.id == vm.id, vms.c.wanted != "terminated", match.holds(vm.id, version_of(vms)))
+        conditions = [*meant]
         if changes.delete_protection is not None:
             values_["delete_protection"] = changes.delete_protection
         if changes.labels is not None:
@@ -136,7 +140,7 @@ class VMRepository:
             # Another request took the name between the look and the write; the unique index decides.
             return False
         if changed.rowcount == 0:
-            there = sa.select(vms.c.id).where(vms.c.id == vm.id, vms.c.wanted != "terminated")
+            there = sa.select(vms.c.id).where(*meant)
             return None if (await self._tx.execute(there)).first() is None else False
         if changes.labels is not None:
             await self._tx.execute(sa.delete(vm_labels).where(vm_labels.c.vm_id == vm.id))
@@ -148,27 +152,56 @@ class VMRepository:
             rows = [{"vm_id": vm_id, "user_id": user_id, "key": key, "value": labels[key]} for key in sorted(labels)]
             await self._tx.execute(sa.insert(vm_labels), rows)
 
+    async def find_version(self, vm_id: UUID) -> datetime | None:
+        """Return the version in which a machine is."""
+        return (await self._tx.execute(sa.select(version_of(vms)).where(vms.c.id == vm_id))).scalar_one_or_none()
+
     async def wish(
-        self, vm_id: UUID, *, seen: VMStatus, wanted: str, reason: StopReason | None = None, **changes: Any
+        self,
+        vm_id: UUID,
+        *,
+        seen: VMStatus,
+        wanted: str,
+        reason: StopReason | None = None,
+        match: Precondition = ANY_VERSION,
+        **changes: Any,
     ) -> bool:
-        """Record what is wanted of a machine that is in the state that was seen; a protected one is never to go."""
+        """Record what is wanted of a machine that is in the state that was seen, and in a version that is meant.
+
+        A protected machine is never to go.
+        """
         wished = await self._tx.execute(
             sa.update(vms)
             .where(
                 vms.c.id == vm_id,
                 vms.c.status == seen,
+                match.holds(vm_id, version_of(vms)),
                 *((vms.c.delete_protection.is_(False),) if wanted == "terminated" else ()),
             )
             .values(wanted=wanted, stop_reason=reason, updated_at=self._tx.now, **changes)
         )
         return wished.rowcount == 1
 
-    async def count_extra(self, vm: VM, extra: Amounts) -> bool:
-        """Record what a machine counts beyond its size; False when it is no longer in the state that was seen."""
+    async def touch(self, vm: VM, *, match: Precondition) -> bool:
+        """Make another version of a machine of which something was asked; False unless it is as it was seen."""
+        touched = await self._tx.execute(
+            sa.update(vms)
+            .where(vms.c.id == vm.id, vms.c.status == vm.status, match.holds(vm.id, version_of(vms)))
+            .values(updated_at=self._tx.now)
+        )
+        return touched.rowcount == 1
+
+    async def count_extra(self, vm: VM, extra: Amounts, *, match: Precondition = ANY_VERSION) -> bool:
+        """Record what a machine counts beyond its size; False unless it is in the state that was seen, and meant."""
         counted = await self._tx.execute(
             sa.update(vms)
-            .where(vms.c.id == vm.id, vms.c.status == vm.status)
-            .values(extra_vcpus=extra["vcpus"], extra_memory_mib=extra["memory_mib"], extra_disk_gib=extra["disk_gib"])
+            .where(vms.c.id == vm.id, vms.c.status == vm.status, match.holds(vm.id, version_of(vms)))
+            .values(
+                extra_vcpus=extra["vcpus"],
+                extra_memory_mib=extra["memory_mib"],
+                extra_disk_gib=extra["disk_gib"],
+                updated_at=self._tx.now,
+            )
         )
         return counted.rowcount == 1
 

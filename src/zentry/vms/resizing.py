@@ -19,6 +19,7 @@ from zentry.projects.quotas import Quotas
 from zentry.schema.vms import VMStatus
 from zentry.vms.kinds import RESIZE
 from zentry.vms.landing import NOTHING_EXTRA, get_claimed, land, record_event
+from zentry.vms.regions import Regions
 from zentry.vms.states import VMEvent, next_state
 from zentry.vms.types import VM
 
@@ -43,6 +44,7 @@ class Resizing:
             ),
             release=self._release_excess,
             abandon=self._resize_failed,
+            cancellable=True,
         )
 
     async def _halt(self, claim: Claim) -> None:
@@ -106,6 +108,7 @@ class Resizing:
         """Leave the machine as it was, with the size and the price that it had."""
         vm = await get_claimed(tx, claim)
         await land(tx, claim, vm, vm.status, **NOTHING_EXTRA)
+        await Regions(tx).request(vm.id)  # What could not be taken back is for the reconciler to find.
         await Quotas(tx).give_back_all((vm.user_id, vm.project_id), vm.extra)
         await record_event(tx, claim, vm, "vm.resize_failed", code=failure.code, message=failure.message)
 

@@ -7,21 +7,21 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from zentry.billing.errors import InsufficientCredits
 from zentry.operations.errors import VMBusy
-from zentry.operations.idempotency import KEY_PATTERN, IdempotencyKey, IdempotencyStore, Replay, idempotency_key
-from zentry.operations.queue import OperationQueue
+from zentry.operations.once import OnceDep
 from zentry.operations.types import Operation
 from zentry.platform.caching import cached_json
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
-from zentry.platform.errors import IdempotencyMismatch, InvalidInput, NotFound
+from zentry.platform.errors import IdempotencyMismatch, NotFound, PreconditionFailed
+from zentry.platform.etags import etag
 from zentry.platform.ids import parse_id
 from zentry.platform.pagination import CURSOR_PATTERN, decode_cursor, encode_cursor
-from zentry.platform.web import CallerDep, Edge, EdgeDep, JSONBytes, raises
+from zentry.platform.web import WITH_ETAG, CallerDep, Edge, EdgeDep, JSONBytes, MatchDep, raises
 from zentry.platform.wire import APIResponse
 from zentry.projects.quotas import QuotaExceeded
 from zentry.schema.vms import VMStatus
@@ -32,6 +32,8 @@ from zentry.vms.errors import (
     NoFreeAddress,
     SnapshotNotAvailable,
     SnapshotNotFound,
+    SnapshotTooLarge,
+    SSHKeyNotFound,
     VMNameTaken,
     VMNotFound,
     VMProtected,
@@ -59,15 +61,6 @@ catalogue_router = APIRouter(tags=["Virtual Machines"])
 _MAX_PAGE: Final = 500
 _CATALOGUE_SECONDS: Final = 60
 VMId = Annotated[str, Path(description="Id of a VM.", examples=["01936b5e-7d5b-7cc0-a6f1-1f2f4b7a9a10"])]
-IdempotencyHeader = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        pattern=KEY_PATTERN,
-        description="Makes a repeat safe: the same key has one effect, for 24 hours.",
-        examples=["b1946ac9-2492-4d23-8a4c-5c0e3f2a7d11"],
-    ),
-]
 
 
 @router.get("", summary="List VMs", response_model=VMList, responses=raises(NotFound))
@@ -123,6 +116,7 @@ async def list_vms(
     status_code=201,
     response_model=VMResponse,
     responses={
+        201: WITH_ETAG,
         202: {"model": VMResponse, "description": "Accepted; asked for with `Prefer: respond-async`."},
         **raises(
             InsufficientCredits,
@@ -130,6 +124,7 @@ async def list_vms(
             VMNameTaken,
             QuotaExceeded,
             SnapshotNotAvailable,
+            SnapshotTooLarge,
             IdempotencyMismatch,
             NoFreeAddress,
         ),
@@ -137,39 +132,39 @@ async def list_vms(
 )
 async def create_vm(
     body: VMCreate,
-    request: Request,
     caller: CallerDep,
     edge: EdgeDep,
     wait: WaitDep,
-    idempotency: IdempotencyHeader = None,
+    once: OnceDep,
 ) -> JSONBytes:
     """Hold the credit for a first window, create a machine and start it.
 
     Answers with the machine as it is after a moment: `running` where the engine was fast, else
     `creating`. It is charged from the first instant that it runs; a creation that fails costs nothing.
     """
-    key = await _key(request, caller, idempotency)
     snapshot_id = parse_id(body.snapshot_id)
     if body.snapshot_id and snapshot_id is None:
         raise SnapshotNotFound
+    extras = Extras(body.labels, body.delete_protection, snapshot_id, _key_ids(body.ssh_keys))
     async with edge.work() as tx:
-        replay = await IdempotencyStore(tx).find_or_begin(key)
-        if replay is None:
-            vm_id, operation = await edge.service(VMService, tx).create_vm(
+        service = edge.service(VMService, tx)
+
+        async def create() -> Operation:
+            _, operation = await service.create_vm(
                 name=body.name,
                 instance_type=body.instance_type,
                 image=body.image or None,
                 project_id=parse_id(body.project_id),
-                extras=Extras(body.labels, body.delete_protection, snapshot_id, _key_ids(body.ssh_keys)),
+                extras=extras,
                 caller=caller,
             )
-            await IdempotencyStore(tx).complete(key, resource_id=vm_id, operation_id=operation.id)
-        else:
-            assert replay.resource_id is not None, "a key of a creation names the machine"
-            vm_id, operation = replay.resource_id, await _replayed(tx, replay)
+            return operation
+
+        operation = await once.operation(tx, create)
     await wait.for_end(operation)
-    headers = {"Location": f"/vms/{vm_id}", "Vary": "Prefer"} | _replay_header(replay)
-    return JSONBytes(await _view(edge, vm_id, caller), status_code=202 if wait.respond_async else 201, headers=headers)
+    view = await _view(edge, operation.vm_id, caller)
+    headers = {"Location": f"/vms/{view.id}", "Vary": "Prefer", "ETag": _etag(view), **once.headers}
+    return JSONBytes(view, status_code=202 if wait.respond_async else 201, headers=headers)
 
 
 @router.get("/pricing/info", summary="Show prices and sizes", response_model=PricingInfo)
@@ -193,32 +188,41 @@ async def get_status_summary(caller: CallerDep, edge: EdgeDep) -> StatusSummary:
         return summarise(await VMViews(tx).list(caller.user_id, VMFilter(), limit=10_000))
 
 
-@router.get("/{vm_id}", summary="Show a VM", response_model=VMResponse, responses=raises(VMNotFound))
+@router.get(
+    "/{vm_id}", summary="Show a VM", response_model=VMResponse, responses={200: WITH_ETAG, **raises(VMNotFound)}
+)
 async def get_vm(vm_id: VMId, caller: CallerDep, edge: EdgeDep) -> JSONBytes:
     """One machine as it is now."""
-    return JSONBytes(await _view(edge, parse_id(vm_id), caller))
+    view = await _view(edge, parse_id(vm_id), caller)
+    return JSONBytes(view, headers={"ETag": _etag(view)})
 
 
 @router.patch(
     "/{vm_id}",
     summary="Change a VM",
     response_model=VMResponse,
-    responses=raises(VMNotFound, VMNameTaken, InvalidTransition),
+    responses={
+        200: WITH_ETAG,
+        **raises(VMNotFound, VMNameTaken, InvalidTransition, PreconditionFailed, IdempotencyMismatch),
+    },
 )
-async def change_vm(vm_id: VMId, body: VMUpdate, caller: CallerDep, edge: EdgeDep) -> JSONBytes:
+async def change_vm(
+    vm_id: VMId, body: VMUpdate, caller: CallerDep, edge: EdgeDep, once: OnceDep, match: MatchDep
+) -> JSONBytes:
     """Rename a machine, replace its labels, or set its protection against deletion.
 
     Works at any time until it is deleted, also while something is under way. The guest keeps its host
     name until the machine is rebuilt.
     """
-    id_ = parse_id(vm_id)
     changes = VMChanges(name=body.name, labels=body.labels, delete_protection=body.delete_protection)
     async with edge.work() as tx:
-        await edge.service(VMService, tx).change_vm(id_, changes, caller=caller)
-    return JSONBytes(await _view(edge, id_, caller))
+        service = edge.service(VMService, tx).only_if(match)
+        id_ = await once.resource(tx, lambda: service.change_vm(parse_id(vm_id), changes, caller=caller))
+    view = await _view(edge, id_, caller)
+    return JSONBytes(view, headers={"ETag": _etag(view), **once.headers})
 
 
-_POWER_ERRORS: Final = raises(VMNotFound, InvalidTransition, VMBusy, IdempotencyMismatch)
+_POWER_ERRORS: Final = raises(VMNotFound, InvalidTransition, VMBusy, PreconditionFailed, IdempotencyMismatch)
 _ACCEPTED: Final[dict[int | str, dict[str, Any]]] = {
     202: {"model": APIResponse, "description": "Accepted; asked for with `Prefer: respond-async`."}
 }
@@ -229,51 +233,42 @@ _ACCEPTED: Final[dict[int | str, dict[str, Any]]] = {
     summary="Start a VM",
     responses={
         **_ACCEPTED,
-        **raises(InsufficientCredits, NoFreeAddress, VMNotFound, InvalidTransition, VMBusy, IdempotencyMismatch),
+        **_POWER_ERRORS,
+        **raises(InsufficientCredits, NoFreeAddress),
     },
 )
 async def start_vm(
     vm_id: VMId,
-    request: Request,
     response: Response,
     caller: CallerDep,
     edge: EdgeDep,
     wait: WaitDep,
-    idempotency: IdempotencyHeader = None,
+    once: OnceDep,
+    match: MatchDep,
 ) -> APIResponse:
     """Start a machine that stands still. Credit for a first window is held; charging begins when it runs."""
-    key = await _key(request, caller, idempotency)
     async with edge.work() as tx:
-        replay = await IdempotencyStore(tx).find_or_begin(key)
-        if replay is None:
-            operation = await edge.service(VMService, tx).start_vm(parse_id(vm_id), caller=caller)
-            await IdempotencyStore(tx).complete(key, resource_id=operation.vm_id, operation_id=operation.id)
-        else:
-            operation = await _replayed(tx, replay)
-    response.headers.update(_replay_header(replay))
+        service = edge.service(VMService, tx).only_if(match)
+        operation = await once.operation(tx, lambda: service.start_vm(parse_id(vm_id), caller=caller))
+    response.headers.update(once.headers)
     return await wait.answer(operation, response, done="VM started", underway="VM is starting")
 
 
 @router.post("/{vm_id}/stop", summary="Stop a VM", responses={**_ACCEPTED, **_POWER_ERRORS})
 async def stop_vm(
     vm_id: VMId,
-    request: Request,
     response: Response,
     caller: CallerDep,
     edge: EdgeDep,
     wait: WaitDep,
-    idempotency: IdempotencyHeader = None,
+    once: OnceDep,
+    match: MatchDep,
 ) -> APIResponse:
     """Stop a running machine. Charging ends at once, when the stop is accepted."""
-    key = await _key(request, caller, idempotency)
     async with edge.work() as tx:
-        replay = await IdempotencyStore(tx).find_or_begin(key)
-        if replay is None:
-            operation = await edge.service(VMService, tx).stop_vm(parse_id(vm_id), caller=caller)
-            await IdempotencyStore(tx).complete(key, resource_id=operation.vm_id, operation_id=operation.id)
-        else:
-            operation = await _replayed(tx, replay)
-    response.headers.update(_replay_header(replay))
+        service = edge.service(VMService, tx).only_if(match)
+        operation = await once.operation(tx, lambda: service.stop_vm(parse_id(vm_id), caller=caller))
+    response.headers.update(once.headers)
     return await wait.answer(operation, response, done="VM stopped", underway="VM is stopping")
 
 
@@ -282,53 +277,44 @@ async def stop_vm(
 )
 async def restart_vm(
     vm_id: VMId,
-    request: Request,
     response: Response,
     caller: CallerDep,
     edge: EdgeDep,
     wait: WaitDep,
-    idempotency: IdempotencyHeader = None,
+    once: OnceDep,
+    match: MatchDep,
 ) -> APIResponse:
     """Restart a machine; one that stands still is started."""
-    key = await _key(request, caller, idempotency)
     async with edge.work() as tx:
-        replay = await IdempotencyStore(tx).find_or_begin(key)
-        if replay is None:
-            operation = await edge.service(VMService, tx).restart_vm(parse_id(vm_id), caller=caller)
-            await IdempotencyStore(tx).complete(key, resource_id=operation.vm_id, operation_id=operation.id)
-        else:
-            operation = await _replayed(tx, replay)
-    response.headers.update(_replay_header(replay))
+        service = edge.service(VMService, tx).only_if(match)
+        operation = await once.operation(tx, lambda: service.restart_vm(parse_id(vm_id), caller=caller))
+    response.headers.update(once.headers)
     return await wait.answer(operation, response, done="VM restarted", underway="VM is restarting")
 
 
 @router.delete(
-    "/{vm_id}", summary="Delete a VM", responses={**_ACCEPTED, **raises(VMNotFound, VMProtected, IdempotencyMismatch)}
+    "/{vm_id}",
+    summary="Delete a VM",
+    responses={**_ACCEPTED, **raises(VMNotFound, VMProtected, PreconditionFailed, IdempotencyMismatch)},
 )
 async def delete_vm(
     vm_id: VMId,
-    request: Request,
     response: Response,
     caller: CallerDep,
     edge: EdgeDep,
     wait: WaitDep,
-    idempotency: IdempotencyHeader = None,
+    once: OnceDep,
+    match: MatchDep,
 ) -> APIResponse:
     """Remove a machine for good; legal in every state, also while something else is under way.
 
     Only its own `delete_protection` stands against it. Charging ends at once. Deleting a terminated
     machine succeeds and changes nothing.
     """
-    key = await _key(request, caller, idempotency)
     async with edge.work() as tx:
-        replay = await IdempotencyStore(tx).find_or_begin(key)
-        if replay is None:
-            operation = await edge.service(VMService, tx).delete_vm(parse_id(vm_id), caller=caller)
-            if operation is not None:
-                await IdempotencyStore(tx).complete(key, resource_id=operation.vm_id, operation_id=operation.id)
-        else:
-            operation = await _replayed(tx, replay) if replay.operation_id else None
-    response.headers.update(_replay_header(replay))
+        service = edge.service(VMService, tx).only_if(match)
+        operation = await once.operation(tx, lambda: service.delete_vm(parse_id(vm_id), caller=caller))
+    response.headers.update(once.headers)
     if operation is None:
         return APIResponse(success=True, message="VM is already terminated", timestamp=tx.now)
     return await wait.answer(operation, response, done="VM terminated", underway="VM is being terminated")
@@ -349,30 +335,10 @@ async def list_instance_types(request: Request, edge: EdgeDep) -> Response:
 
 
 def _key_ids(texts: Sequence[str]) -> tuple[UUID, ...]:
-    ids = {text: parse_id(text) for text in texts}
-    unknown = [text for text, id_ in ids.items() if id_ is None]
-    if unknown:
-        raise InvalidInput.at("ssh_keys", f"You have no SSH key {unknown[0]!r}; see GET /ssh-keys.")
-    return tuple(id_ for id_ in ids.values() if id_ is not None)
-
-
-async def _key(request: Request, caller: Caller, header: str | None) -> IdempotencyKey | None:
-    if header is None:
-        return None
-    route = f"{request.method} {request.scope['route'].path}"
-    content = request.url.path.encode() + b"\n" + await request.body()
-    return idempotency_key(caller.user_id, route=route, header=header, content=content)
-
-
-async def _replayed(tx: Transaction, replay: Replay) -> Operation:
-    assert replay.operation_id is not None, "a completed key names its operation"
-    operation = await OperationQueue(tx).find(replay.operation_id)
-    assert operation is not None, "operations outlive their keys"
-    return operation
-
-
-def _replay_header(replay: Replay | None) -> dict[str, str]:
-    return {} if replay is None else {"Idempotency-Replayed": "true"}
+    ids = {parse_id(text): None for text in texts}
+    if None in ids:
+        raise SSHKeyNotFound
+    return tuple(id_ for id_ in ids if id_ is not None)
 
 
 async def _view(edge: Edge, vm_id: UUID | None, caller: Caller) -> VMView:
@@ -381,6 +347,10 @@ async def _view(edge: Edge, vm_id: UUID | None, caller: Caller) -> VMView:
     if view is None:
         raise VMNotFound
     return view
+
+
+def _etag(view: VMView) -> str:
+    return etag(view.id, created_at=view.created_at, updated_at=view.updated_at)
 
 
 async def _own_project(tx: Transaction, text: str | None, caller: Caller) -> UUID | None:

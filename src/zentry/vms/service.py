@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Network
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 from uuid import UUID
 
 from zentry.billing.service import BillingService
@@ -23,6 +23,7 @@ from zentry.operations.types import Operation
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
 from zentry.platform.errors import Conflict, InvalidInput, NotFound
+from zentry.platform.etags import ANY_VERSION, Precondition
 from zentry.platform.settings import Settings
 from zentry.projects.errors import ProjectProtected
 from zentry.projects.quotas import Quotas
@@ -32,6 +33,8 @@ from zentry.vms.errors import (
     InvalidTransition,
     SnapshotNotAvailable,
     SnapshotNotFound,
+    SnapshotTooLarge,
+    SSHKeyNotFound,
     VMNameTaken,
     VMNotFound,
     VMProtected,
@@ -60,13 +63,21 @@ class VMService:
         self._billing = BillingService(tx, settings.billing)
         self._quotas = Quotas(tx)
         self._events = EventRecorder(tx)
+        self._match = ANY_VERSION
         self._addresses = AddressPool(tx, IPv4Network(settings.compute.network))
+
+    def only_if(self, match: Precondition) -> Self:
+        """Let what is asked for next be meant for some versions of the machine only."""
+        self._match = match
+        return self
 
     async def get_vm(self, vm_id: UUID | None, *, caller: Caller) -> VM:
         """Return a machine of the caller, or raise `VMNotFound`."""
         vm = None if vm_id is None else await self._vms.find(vm_id, user_id=caller.user_id)
         if vm is None:
             raise VMNotFound
+        if self._match.is_given:  # A plain answer before any rule is looked at; the wish decides.
+            self._match.ensure(vm.id, await self._vms.find_version(vm.id))
         return vm
 
     async def create_vm(
@@ -119,11 +130,13 @@ class VMService:
         await self._record("vm.create_requested", vm, operation, caller=caller, name=name, instance_type=size.name)
         return vm.id, operation
 
-    async def change_vm(self, vm_id: UUID | None, changes: VMChanges, *, caller: Caller) -> None:
+    async def change_vm(self, vm_id: UUID | None, changes: VMChanges, *, caller: Caller) -> UUID:
         """Rename or mark a machine, whatever is under way for it; one that is on its way out stays as it is."""
         vm = await self.get_vm(vm_id, caller=caller)
-        changed = await self._vms.change(vm, changes)
+        changed = await self._vms.change(vm, changes, match=self._match)
         if changed is None:
+            if self._match.is_given:
+                self._match.ensure(vm.id, await self._vms.find_version(vm.id))
             raise InvalidTransition("A VM that is terminated, or about to be, cannot be changed.", state=vm.status)
         if not changed:
             assert changes.name is not None, "only a name can be taken"
@@ -138,6 +151,7 @@ class VMService:
             actor_id=caller.user_id,
             data={"changed": [field for field in named if getattr(changes, field) is not None]},
         )
+        return vm.id
 
     async def start_vm(self, vm_id: UUID | None, *, caller: Caller) -> Operation:
         """Ask for a machine to run: hold its credit and enqueue the start."""
@@ -207,9 +221,8 @@ class VMService:
 
     async def _get_keys(self, key_ids: Sequence[UUID], *, caller: Caller) -> Sequence[SSHKey]:
         keys = await SSHKeyRepository(self._tx).list(caller.user_id, ids=key_ids) if key_ids else []
-        missing = set(key_ids) - {key.id for key in keys}
-        if missing:
-            raise InvalidInput.at("ssh_keys", f"You have no SSH key {min(missing)}; see GET /ssh-keys.")
+        if set(key_ids) - {key.id for key in keys}:
+            raise SSHKeyNotFound
         return keys
 
     async def _ensure_image(self, name: str) -> None:
@@ -224,9 +237,8 @@ class VMService:
         if snapshot.status is not SnapshotStatus.AVAILABLE:
             raise SnapshotNotAvailable(snapshot.name, status=snapshot.status)
         if size.disk_gib < snapshot.disk_gib:
-            raise InvalidInput.at(
-                "instance_type",
-                f"The snapshot needs a disk of {snapshot.disk_gib} GiB; {size.name!r} has {size.disk_gib} GiB.",
+            raise SnapshotTooLarge(
+                snapshot.name, needed=snapshot.disk_gib, instance_type=size.name, there=size.disk_gib
             )
         return snapshot
 
@@ -303,7 +315,9 @@ class VMService:
         )
 
     async def _wish(self, vm: VM, *, wanted: str, reason: StopReason | None = None, **values: object) -> None:
-        if not await self._vms.wish(vm.id, seen=vm.status, wanted=wanted, reason=reason, **values):
+        if not await self._vms.wish(vm.id, seen=vm.status, wanted=wanted, reason=reason, match=self._match, **values):
+            if self._match.is_given:
+                raise self._match.failed()
             raise Conflict("The VM has just changed its state; look at it and try again.")
 
     async def _record(self, kind: str, vm: VM, operation: Operation, *, caller: Caller | None, **data: object) -> None:

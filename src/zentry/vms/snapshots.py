@@ -86,6 +86,7 @@ class SnapshotService(VMChangeService):
             image=snapshot.image,
             snapshot_id=str(snapshot.id),
         )
+        await self._touch(vm)
         await self._record("vm.restore_requested", vm, operation, caller=caller, snapshot_id=str(snapshot.id))
         return operation
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from typing import Annotated, Final
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 
 from zentry.operations.errors import VMBusy
-from zentry.platform.errors import InvalidInput
+from zentry.operations.once import OnceDep
+from zentry.operations.types import Operation
+from zentry.platform.errors import IdempotencyMismatch, InvalidInput, PreconditionFailed
 from zentry.platform.ids import parse_id
 from zentry.platform.pagination import CURSOR_PATTERN, decode_cursor, encode_cursor
-from zentry.platform.web import CallerDep, EdgeDep, raises
+from zentry.platform.web import CallerDep, EdgeDep, MatchDep, raises
 from zentry.platform.wire import APIResponse
 from zentry.projects.quotas import QuotaExceeded
 from zentry.vms.answers import WaitDep
@@ -66,14 +69,16 @@ async def get_snapshot(snapshot_id: SnapshotId, caller: CallerDep, edge: EdgeDep
 @router.delete(
     "/snapshots/{snapshot_id}",
     summary="Delete a snapshot",
-    responses={**ACCEPTED, **raises(SnapshotNotFound, SnapshotInUse, VMBusy)},
+    responses={**ACCEPTED, **raises(SnapshotNotFound, SnapshotInUse, VMBusy, IdempotencyMismatch)},
 )
 async def delete_snapshot(
-    snapshot_id: SnapshotId, response: Response, caller: CallerDep, edge: EdgeDep, wait: WaitDep
+    snapshot_id: SnapshotId, response: Response, caller: CallerDep, edge: EdgeDep, wait: WaitDep, once: OnceDep
 ) -> APIResponse:
     """Remove a snapshot for good. VMs that were made from it, or restored to it, stay as they are."""
     async with edge.work() as tx:
-        operation = await edge.service(SnapshotService, tx).delete_snapshot(parse_id(snapshot_id), caller=caller)
+        service = edge.service(SnapshotService, tx)
+        operation = await once.operation(tx, lambda: service.delete_snapshot(parse_id(snapshot_id), caller=caller))
+    response.headers.update(once.headers)
     return await wait.answer(operation, response, done="Snapshot deleted", underway="Snapshot is being deleted")
 
 
@@ -93,11 +98,26 @@ async def list_vm_snapshots(vm_id: VMId, caller: CallerDep, edge: EdgeDep) -> Sn
     status_code=201,
     responses={
         202: {"model": SnapshotResponse, "description": "Accepted; asked for with `Prefer: respond-async`."},
-        **raises(InvalidInput, VMNotFound, InvalidTransition, VMBusy, SnapshotNameTaken, QuotaExceeded, EngineCannot),
+        **raises(
+            InvalidInput,
+            VMNotFound,
+            InvalidTransition,
+            VMBusy,
+            SnapshotNameTaken,
+            QuotaExceeded,
+            EngineCannot,
+            IdempotencyMismatch,
+        ),
     },
 )
 async def create_snapshot(
-    vm_id: VMId, body: SnapshotCreate, response: Response, caller: CallerDep, edge: EdgeDep, wait: WaitDep
+    vm_id: VMId,
+    body: SnapshotCreate,
+    response: Response,
+    caller: CallerDep,
+    edge: EdgeDep,
+    wait: WaitDep,
+    once: OnceDep,
 ) -> SnapshotResponse:
     """Copy the disk of a VM that runs or stands still, as it is now.
 
@@ -105,15 +125,22 @@ async def create_snapshot(
     engine could not take it. A snapshot outlives its VM and counts with the `snapshots` quota.
     """
     async with edge.work() as tx:
-        snapshot, operation = await edge.service(SnapshotService, tx).take_snapshot(
-            parse_id(vm_id), name=body.name, caller=caller
-        )
-    await wait.for_end(operation)
-    response.headers.update({"Location": f"/snapshots/{snapshot.id}", "Vary": "Prefer"})
+        service = edge.service(SnapshotService, tx)
+        asked: list[Operation] = []
+
+        async def take() -> UUID:
+            snapshot, operation = await service.take_snapshot(parse_id(vm_id), name=body.name, caller=caller)
+            asked.append(operation)
+            return snapshot.id
+
+        snapshot_id = await once.resource(tx, take)
+    for operation in asked:  # None where the key has been used: what it brought about is shown as it is now.
+        await wait.for_end(operation)
+    response.headers.update({"Location": f"/snapshots/{snapshot_id}", "Vary": "Prefer", **once.headers})
     if wait.respond_async:
         response.status_code = 202
     async with edge.read() as tx:
-        now_is = await edge.service(SnapshotService, tx).get_snapshot(snapshot.id, caller=caller)
+        now_is = await edge.service(SnapshotService, tx).get_snapshot(snapshot_id, caller=caller)
     return SnapshotResponse.model_validate(now_is)
 
 
@@ -122,18 +149,36 @@ async def create_snapshot(
     summary="Restore a snapshot",
     responses={
         **ACCEPTED,
-        **raises(VMNotFound, SnapshotNotFound, InvalidTransition, VMBusy, SnapshotNotAvailable, EngineCannot),
+        **raises(
+            VMNotFound,
+            SnapshotNotFound,
+            InvalidTransition,
+            VMBusy,
+            SnapshotNotAvailable,
+            EngineCannot,
+            PreconditionFailed,
+            IdempotencyMismatch,
+        ),
     },
 )
 async def restore_snapshot(
-    vm_id: VMId, snapshot_id: SnapshotId, response: Response, caller: CallerDep, edge: EdgeDep, wait: WaitDep
+    vm_id: VMId,
+    snapshot_id: SnapshotId,
+    response: Response,
+    caller: CallerDep,
+    edge: EdgeDep,
+    wait: WaitDep,
+    once: OnceDep,
+    match: MatchDep,
 ) -> APIResponse:
     """Make a VM's disk what it was when a snapshot of this VM was taken; what came later is lost.
 
     A VM that runs is stopped, restored and started, and charged meanwhile; one that stands still stays so.
     """
     async with edge.work() as tx:
-        operation = await edge.service(SnapshotService, tx).restore_snapshot(
-            parse_id(vm_id), parse_id(snapshot_id), caller=caller
+        service = edge.service(SnapshotService, tx).only_if(match)
+        operation = await once.operation(
+            tx, lambda: service.restore_snapshot(parse_id(vm_id), parse_id(snapshot_id), caller=caller)
         )
+    response.headers.update(once.headers)
     return await wait.answer(operation, response, done="VM restored", underway="VM is being restored")

@@ -111,11 +111,12 @@ class SSHKeyService:
         await self._record("ssh_key.renamed", key, caller=caller)
         return await self.get_key(key.id, caller=caller)
 
-    async def delete_key(self, key_id: UUID | None, *, caller: Caller) -> None:
+    async def delete_key(self, key_id: UUID | None, *, caller: Caller) -> UUID:
         """Forget a key; machines that were created with it keep it."""
         key = await self.get_key(key_id, caller=caller)
         await self._keys.delete(key.id)
         await self._record("ssh_key.deleted", key, caller=caller)
+        return key.id
 
     async def _record(self, kind: str, key: SSHKey, *, caller: Caller) -> None:
         await self._events.record(

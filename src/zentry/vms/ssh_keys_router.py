@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from zentry.platform.errors import InvalidInput
+from zentry.operations.once import OnceDep
+from zentry.platform.errors import IdempotencyMismatch, InvalidInput
 from zentry.platform.ids import parse_id
 from zentry.platform.web import CallerDep, EdgeDep, raises
 from zentry.platform.wire import APIResponse
@@ -28,13 +30,25 @@ async def list_ssh_keys(caller: CallerDep, edge: EdgeDep) -> list[SSHKeyResponse
     return [SSHKeyResponse.model_validate(key) for key in found]
 
 
-@router.post("", summary="Add an SSH key", status_code=201, responses=raises(InvalidInput, SSHKeyTaken, TooManySSHKeys))
-async def create_ssh_key(body: SSHKeyCreate, response: Response, caller: CallerDep, edge: EdgeDep) -> SSHKeyResponse:
+@router.post(
+    "",
+    summary="Add an SSH key",
+    status_code=201,
+    responses=raises(InvalidInput, SSHKeyTaken, TooManySSHKeys, IdempotencyMismatch),
+)
+async def create_ssh_key(
+    body: SSHKeyCreate, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep
+) -> SSHKeyResponse:
     """Keep a public key under a name, for machines that you create."""
     public_key = parse_public_key(body.public_key)
     async with edge.work() as tx:
-        key = await edge.service(SSHKeyService, tx).add_key(name=body.name, public_key=public_key, caller=caller)
-    response.headers["Location"] = f"/ssh-keys/{key.id}"
+        service = edge.service(SSHKeyService, tx)
+
+        async def add() -> UUID:
+            return (await service.add_key(name=body.name, public_key=public_key, caller=caller)).id
+
+        key = await service.get_key(await once.resource(tx, add), caller=caller)
+    response.headers.update({"Location": f"/ssh-keys/{key.id}", **once.headers})
     return SSHKeyResponse.model_validate(key)
 
 
@@ -46,17 +60,31 @@ async def get_ssh_key(key_id: KeyId, caller: CallerDep, edge: EdgeDep) -> SSHKey
     return SSHKeyResponse.model_validate(key)
 
 
-@router.put("/{key_id}", summary="Rename an SSH key", responses=raises(SSHKeyNotFound, SSHKeyTaken))
-async def update_ssh_key(key_id: KeyId, body: SSHKeyUpdate, caller: CallerDep, edge: EdgeDep) -> SSHKeyResponse:
+@router.put(
+    "/{key_id}", summary="Rename an SSH key", responses=raises(SSHKeyNotFound, SSHKeyTaken, IdempotencyMismatch)
+)
+async def update_ssh_key(
+    key_id: KeyId, body: SSHKeyUpdate, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep
+) -> SSHKeyResponse:
     """Give a key another name; the key itself never changes."""
     async with edge.work() as tx:
-        key = await edge.service(SSHKeyService, tx).rename_key(parse_id(key_id), name=body.name, caller=caller)
+        service = edge.service(SSHKeyService, tx)
+
+        async def rename() -> UUID:
+            return (await service.rename_key(parse_id(key_id), name=body.name, caller=caller)).id
+
+        key = await service.get_key(await once.resource(tx, rename), caller=caller)
+    response.headers.update(once.headers)
     return SSHKeyResponse.model_validate(key)
 
 
-@router.delete("/{key_id}", summary="Delete an SSH key", responses=raises(SSHKeyNotFound))
-async def delete_ssh_key(key_id: KeyId, caller: CallerDep, edge: EdgeDep) -> APIResponse:
+@router.delete("/{key_id}", summary="Delete an SSH key", responses=raises(SSHKeyNotFound, IdempotencyMismatch))
+async def delete_ssh_key(
+    key_id: KeyId, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep
+) -> APIResponse:
     """Forget a key. Machines that were created with it keep it."""
     async with edge.work() as tx:
-        await edge.service(SSHKeyService, tx).delete_key(parse_id(key_id), caller=caller)
+        service = edge.service(SSHKeyService, tx)
+        await once.resource(tx, lambda: service.delete_key(parse_id(key_id), caller=caller))
+    response.headers.update(once.headers)
     return APIResponse(success=True, message="SSH key deleted", timestamp=tx.now)

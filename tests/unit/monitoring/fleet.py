@@ -123,7 +123,8 @@ class SteadyDriver:
         self._answer()
         return self.states
 
-    async def inventory(self) -> Sequence[Observation]:
+    async def inventory(self, *, after: UUID | None = None, limit: int | None = None) -> Sequence[Observation]:
+        del after, limit
         return []
 
     async def ensure_created(self, spec: VMSpec, *, fence: int) -> None: ...

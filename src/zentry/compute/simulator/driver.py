@@ -96,10 +96,10 @@ class SimulatorDriver:
         await self._meet_faults(Action.OBSERVE)
         return self.world.observe(vm_ids)
 
-    async def inventory(self) -> Sequence[Observation]:
-        """Report every machine, by id."""
+    async def inventory(self, *, after: UUID | None = None, limit: int | None = None) -> Sequence[Observation]:
+        """Report machines by id: those behind `after`, at most `limit` of them."""
         await self._meet_faults(Action.INVENTORY)
-        return self.world.inventory()
+        return self.world.inventory(after=after, limit=limit)
 
     async def sample(self, vm_ids: Sequence[UUID]) -> Sequence[Sample]:
         """Measure machines now, in the order of the ids."""

@@ -125,9 +125,13 @@ class World:
         )
         return {observation.vm_id: observation for observation in map(_observation, rows)}
 
-    def inventory(self) -> list[Observation]:
-        """Return every machine, by id."""
-        return [_observation(row) for row in self._read("SELECT * FROM observations ORDER BY vm_id")]
+    def inventory(self, *, after: UUID | None = None, limit: int | None = None) -> list[Observation]:
+        """Return machines by id: those behind `after`, at most `limit` of them."""
+        rows = self._read(
+            "SELECT * FROM observations WHERE vm_id > ? ORDER BY vm_id LIMIT ?",
+            ("" if after is None else str(after), -1 if limit is None else limit),
+        )
+        return [_observation(row) for row in rows]
 
     def hosts(self) -> list[HostState]:
         """Return every host, by number."""

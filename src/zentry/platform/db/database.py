@@ -42,6 +42,7 @@ class Database:
     def __init__(self, settings: DatabaseSettings, *, clock: Clock, random: Random, signals: Signals) -> None:
         self.dialect = dialect_of(settings.url)
         self.url = _driver_url(settings.url, self.dialect)
+        self._settings = settings
         self._clock = clock
         self._random = random
         self._signals = signals
@@ -60,8 +61,7 @@ class Database:
         async with self._writer.begin() as connection:
             tx = await self._transaction(connection)
             yield tx
-        for topic in tx.signals:
-            self._signals.poke(topic)
+        self._signals.announce(tx.signals)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
@@ -84,6 +84,18 @@ class Database:
     def writer(self) -> AsyncEngine:
         """The engine behind `work()`, for migrations and health."""
         return self._writer
+
+    def connection_arguments(self, url: str = "") -> dict[str, Any]:
+        """Return with what asyncpg reaches the server of `url`, or this one, apart from the pool."""
+        chosen = _driver_url(url, "postgresql") if url else self.url
+        _, arguments = self._writer.dialect.create_connect_args(chosen)
+        for pooled in ("prepared_statement_cache_size", "prepared_statement_name_func", "async_creator_fn"):
+            arguments.pop(pooled, None)
+        return {
+            **arguments,
+            "timeout": self._settings.connect_timeout_seconds,
+            "server_settings": {"application_name": "zentry-notifications"},
+        }
 
     def pool_state(self) -> dict[str, int]:
         """Return how many connections may be open, are in use, and lie ready."""
