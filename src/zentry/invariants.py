@@ -20,7 +20,7 @@ from zentry.schema.accounts import users
 from zentry.schema.billing import billing_records, daily_spend, holds, ledger_entries, resource_costs, segments
 from zentry.schema.operations import operations
 from zentry.schema.projects import projects, quotas
-from zentry.schema.vms import ip_leases, vms
+from zentry.schema.vms import ip_leases, snapshots, vm_labels, vms
 
 
 @dataclass(slots=True)
@@ -45,6 +45,7 @@ async def broken_invariants(database: Database, checkpoint: Checkpoint | None = 
             *await _holds(tx),
             *await _segments(tx),
             *await _machines(tx),
+            *await _snapshots(tx),
             *await _quotas(tx),
         ]
 
@@ -165,11 +166,18 @@ async def _machines(tx: Transaction) -> list[str]:
         row.vm_id
         for row in await _rows(tx, sa.select(operations).where(operations.c.status.in_(("pending", "running"))))
     }
+    labels: defaultdict[UUID, dict[str, str]] = defaultdict(dict)
+    for label in await _rows(tx, sa.select(vm_labels)):
+        labels[label.vm_id][label.key] = label.value
     for vm in await _rows(tx, sa.select(vms)):
+        if vm.labels != labels[vm.id]:
+            broken.append(f"VM {vm.id} shows {vm.labels} and is found by {labels[vm.id]}")
         if leases.get(vm.id) != vm.ip_address:
             broken.append(f"VM {vm.id} shows {vm.ip_address} and leases {leases.get(vm.id)}")
         if vm.id in busy:
             continue
+        if vm.extra_vcpus or vm.extra_memory_mib or vm.extra_disk_gib:
+            broken.append(f"VM {vm.id} counts beyond its size and nothing is under way")
         if (vm.status == "running") != (vm.id in open_segments):
             broken.append(f"VM {vm.id} is {vm.status} and {'is' if vm.id in open_segments else 'is not'} metered")
         if vm.status == "creating":
@@ -177,11 +185,23 @@ async def _machines(tx: Transaction) -> list[str]:
     return broken
 
 
+async def _snapshots(tx: Transaction) -> list[str]:
+    busy = sa.select(operations.c.vm_id).where(operations.c.status.in_(("pending", "running")))
+    stuck = sa.select(snapshots).where(snapshots.c.status.in_(("creating", "deleting")), snapshots.c.vm_id.not_in(busy))
+    return [f"snapshot {snapshot.id} is stuck in {snapshot.status}" for snapshot in await _rows(tx, stuck)]
+
+
 async def _quotas(tx: Transaction) -> list[str]:
     used: defaultdict[tuple[UUID, str], int] = defaultdict(int)
     for vm in await _rows(tx, sa.select(vms).where(vms.c.status != "terminated")):
-        used[vm.user_id, "vms"] += 1
-        used[vm.project_id, "vms"] += 1
+        for owner in (vm.user_id, vm.project_id):
+            used[owner, "vms"] += 1
+            used[owner, "vcpus"] += vm.vcpus + vm.extra_vcpus
+            used[owner, "memory_mib"] += vm.memory_mib + vm.extra_memory_mib
+            used[owner, "disk_gib"] += vm.disk_gib + vm.extra_disk_gib
+    for snapshot in await _rows(tx, sa.select(snapshots).where(snapshots.c.status != "deleted")):
+        used[snapshot.user_id, "snapshots"] += 1
+        used[snapshot.project_id, "snapshots"] += 1
     for project in await _rows(tx, sa.select(projects).where(projects.c.deleted_at.is_(None))):
         used[project.user_id, "projects"] += 1
     return [

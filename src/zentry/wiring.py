@@ -32,6 +32,7 @@ from zentry.billing.meter import Meter
 from zentry.billing.router import router as billing_router
 from zentry.billing.service import BillingService
 from zentry.compute.driver import ComputeDriver, DriverContext, load_driver
+from zentry.compute.types import Capabilities
 from zentry.monitoring.collector import Collector
 from zentry.monitoring.probe import Probe, RecentRequests
 from zentry.monitoring.prometheus import HTTPMetricsMiddleware, PrometheusPage
@@ -54,10 +55,15 @@ from zentry.platform.settings import Settings
 from zentry.platform.signals import Signals
 from zentry.platform.web import Edge, Factories
 from zentry.projects.quotas import open_account_quotas
+from zentry.projects.quotas_router import router as quotas_router
 from zentry.projects.router import router as projects_router
 from zentry.projects.service import ProjectService
 from zentry.vms.answers import WaitingFactory
 from zentry.vms.catalogue import Catalogue
+from zentry.vms.changes import VMChangeService
+from zentry.vms.changes_router import router as changes_router
+from zentry.vms.console import Console
+from zentry.vms.console_router import router as console_router
 from zentry.vms.hooks import MachinesOfProject, SuspendMachines
 from zentry.vms.lifecycle import VMLifecycle
 from zentry.vms.projects_router import router as project_vms_router
@@ -65,6 +71,10 @@ from zentry.vms.reconciler import Reconciler
 from zentry.vms.router import catalogue_router
 from zentry.vms.router import router as vms_router
 from zentry.vms.service import VMService
+from zentry.vms.snapshots import SnapshotService
+from zentry.vms.snapshots_router import router as snapshots_router
+from zentry.vms.ssh_keys import SSHKeyService
+from zentry.vms.ssh_keys_router import router as ssh_keys_router
 from zentry.worker.sweeper import Sweeper
 from zentry.worker.worker import Loop, Worker
 
@@ -155,7 +165,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     )
     authenticator = Authenticator(database, tokens=tokens, clock=clock, settings=settings.security)
     kinds = VMLifecycle(database=database, driver=driver, settings=settings).kinds()
-    edge = Edge(database, factories(settings, store, clock, kinds))
+    edge = Edge(database, factories(settings, store, clock, kinds, driver.capabilities))
     app = create_app(
         settings=settings,
         clock=clock,
@@ -165,6 +175,11 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             monitoring_router,
             projects_router,
             project_vms_router,
+            quotas_router,
+            changes_router,
+            snapshots_router,
+            console_router,
+            ssh_keys_router,
             billing_router,
             accounts_router,
             catalogue_router,
@@ -184,6 +199,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     app.state.auth = auth
     app.state.trusted_proxies = parse_networks(settings.security.trusted_proxies)
     app.state.probe = Probe(driver, settings.data_dir, requests)
+    app.state.console = Console(driver)
     app.state.prometheus = PrometheusPage(database, clock)
     app.state.waiting = WaitingFactory(
         OperationWaiter(database=database, clock=clock, signals=signals), clock, settings.operations.wait_seconds
@@ -274,13 +290,22 @@ def assemble_loops(
     )
 
 
-def factories(settings: Settings, store: SQLMetricsStore, clock: Clock, kinds: Mapping[str, Kind]) -> Factories:
+def factories(
+    settings: Settings,
+    store: SQLMetricsStore,
+    clock: Clock,
+    kinds: Mapping[str, Kind],
+    capabilities: Capabilities,
+) -> Factories:
     """Return how each service is built inside a unit of work."""
     contents = MachinesOfProject(settings)
     return {
         ProjectService: lambda tx: ProjectService(tx, contents=contents, quotas=settings.quotas),
         BillingService: lambda tx: BillingService(tx, settings.billing),
         VMService: lambda tx: VMService(tx, settings),
+        VMChangeService: lambda tx: VMChangeService(tx, settings, capabilities),
+        SSHKeyService: lambda tx: SSHKeyService(tx, settings.billing),
+        SnapshotService: lambda tx: SnapshotService(tx, settings, capabilities),
         Catalogue: lambda tx: Catalogue(tx, settings.billing),
         MonitoringService: lambda tx: MonitoringService(tx, store=store, settings=settings, clock=clock),
         ActivityService: lambda tx: ActivityService(tx, kinds),

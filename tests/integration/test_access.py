@@ -19,6 +19,7 @@ import pytest
 from tests.support.contents import contents
 from tests.support.document import Operation, operations
 from tests.support.platform import Account, PlatformUnderTest
+from zentry.vms.schemas import SSHKeyCreate
 
 # Reviewed one by one: what anyone may call without an account.
 PUBLIC: Final = frozenset(
@@ -50,11 +51,13 @@ PUBLIC: Final = frozenset(
 ADMIN: Final = frozenset(
     {
         "GET /health/database/statistics",
+        "GET /quotas/drift",
         "POST /health/cleanup",
         "POST /health/database/migrations",
         "POST /health/database/optimize",
     }
 )
+SSH_KEY: Final = SSHKeyCreate.model_json_schema()["examples"][0]
 UNKNOWN: Final = "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"
 ENVELOPE: Final = frozenset(
     {
@@ -200,7 +203,19 @@ async def _given(platform: PlatformUnderTest, status: str) -> Owned:
     machine = await platform.given_vm(ada, project_id=project, status=status)
     done = await platform.client.get(f"/vms/{machine['id']}/operations", headers=ada.headers)
     operation_id = str(done.json()["operations"][0]["id"])
-    return Owned(ada, {"project_id": project, "vm_id": str(machine["id"]), "operation_id": operation_id})
+    source = await platform.given_vm(ada)
+    taken = await platform.client.post(f"/vms/{source['id']}/snapshots", json={"name": "one"}, headers=ada.headers)
+    if status != "creating":
+        await platform.settle()
+    kept = await platform.client.post("/ssh-keys", json=SSH_KEY, headers=ada.headers)
+    ids = {
+        "project_id": project,
+        "vm_id": str(machine["id"]),
+        "operation_id": operation_id,
+        "snapshot_id": str(taken.json()["id"]),
+        "key_id": str(kept.json()["id"]),
+    }
+    return Owned(ada, ids)
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"], indirect=True)
@@ -222,7 +237,7 @@ async def test_an_id_of_somebody_else_is_answered_like_an_unknown_one(platform: 
 
 
 async def test_each_place_for_an_id_is_tried(platform: PlatformUnderTest) -> None:
-    names = ("project_id", "vm_id", "operation_id")
+    names = ("project_id", "vm_id", "operation_id", "snapshot_id", "key_id")
     tried = {str(operation): _places(operation, names) for operation in operations(platform)}
 
     assert {name for name, places in tried.items() if places} == {

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from pathlib import Path
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -392,6 +393,205 @@ async def test_workers_that_place_at_once_never_overcommit(rig: Rig) -> None:
     assert [host.machines for host in hosts] == [HOST_VCPUS // 2] * HOSTS
     assert all(host.vcpus_used <= host.vcpus and host.memory_mib_used <= host.memory_mib for host in hosts)
     assert len(await workers[1].inventory()) == fitting
+
+
+# Resize
+
+
+@pytest.fixture
+def resizer(driver: ComputeDriver) -> ComputeDriver:
+    if not driver.capabilities.resize:
+        pytest.skip("the driver cannot resize")
+    return driver
+
+
+def resized(spec: VMSpec, **sizes: Any) -> VMSpec:
+    return replace(spec, instance_type="other", **sizes)
+
+
+async def room(driver: ComputeDriver) -> tuple[int, int, int]:
+    hosts = await driver.hosts()
+    return (
+        sum(host.vcpus_used for host in hosts),
+        sum(host.memory_mib_used for host in hosts),
+        sum(host.machines for host in hosts),
+    )
+
+
+async def test_a_machine_grows_and_shrinks_and_takes_the_room_that_it_needs(resizer: ComputeDriver) -> None:
+    spec = a_machine()
+    await resizer.ensure_created(spec, fence=1)
+    small = await room(resizer)
+
+    await resizer.resize(resized(spec, vcpus=6, memory_mib=6144, disk_gib=80), fence=2)
+    large = await room(resizer)
+    await resizer.resize(spec, fence=3)
+
+    assert large == (6, 6144, 1)
+    assert await room(resizer) == small == (2, 2048, 1)
+    await resizer.ensure_running(spec.vm_id, fence=4)
+    assert await power_of(resizer, spec.vm_id) is Power.ON
+
+
+async def test_a_second_resize_to_the_same_size_finds_nothing_to_do(resizer: ComputeDriver) -> None:
+    spec = await a_running_machine(resizer)
+
+    await resizer.resize(spec, fence=3)
+
+    assert await power_of(resizer, spec.vm_id) is Power.ON
+    assert await room(resizer) == (2, 2048, 1)
+
+
+async def test_a_running_machine_keeps_its_size(resizer: ComputeDriver) -> None:
+    spec = await a_running_machine(resizer)
+
+    with pytest.raises(DriverRejected):
+        await resizer.resize(resized(spec, vcpus=4), fence=3)
+
+    assert await room(resizer) == (2, 2048, 1)
+
+
+async def test_a_machine_moves_where_there_is_room_for_its_new_size(resizer: ComputeDriver) -> None:
+    for number in range(1, 2 * HOSTS + 1):
+        await resizer.ensure_created(a_machine(number), fence=1)
+    before = {one.vm_id: one.host for one in await resizer.inventory()}
+    neighbour = next(vm_id for vm_id, host in before.items() if vm_id != UUID(int=1) and host == before[UUID(int=1)])
+    await resizer.resize(resized(replace(a_machine(), vm_id=neighbour), vcpus=5), fence=2)
+    freed = next(vm_id for vm_id, host in before.items() if host != before[UUID(int=1)])
+    await resizer.ensure_absent(freed, fence=2)
+
+    await resizer.resize(resized(a_machine(), vcpus=6), fence=2)
+
+    hosts = await resizer.hosts()
+    assert (await resizer.observe([UUID(int=1)]))[UUID(int=1)].host != before[UUID(int=1)]
+    assert all(host.vcpus_used <= host.vcpus for host in hosts)
+    assert sum(host.machines for host in hosts) == 2 * HOSTS - 1
+
+
+async def test_a_machine_for_which_no_host_has_room_keeps_its_size_and_its_place(resizer: ComputeDriver) -> None:
+    spec = a_machine()
+    await resizer.ensure_created(spec, fence=1)
+
+    with pytest.raises(DriverRejected) as refused:
+        await resizer.resize(resized(spec, vcpus=HOST_VCPUS + 1), fence=2)
+
+    assert refused.value.code == "NO_CAPACITY"
+    assert await room(resizer) == (2, 2048, 1)
+
+
+async def test_a_resize_of_the_past_or_of_nothing_is_refused(resizer: ComputeDriver) -> None:
+    spec = a_machine()
+    await resizer.ensure_created(spec, fence=5)
+
+    with pytest.raises(StaleFence):
+        await resizer.resize(resized(spec, vcpus=4), fence=4)
+    with pytest.raises(DriverRejected):
+        await resizer.resize(a_machine(404), fence=1)
+
+    assert await room(resizer) == (2, 2048, 1)
+
+
+# Disks
+
+
+SNAPSHOT = UUID(int=77)
+
+
+@pytest.fixture
+def copier(driver: ComputeDriver) -> ComputeDriver:
+    if not driver.capabilities.snapshots:
+        pytest.skip("the driver takes no snapshots")
+    return driver
+
+
+async def test_a_snapshot_is_taken_of_a_running_machine_and_restored_to_one_at_rest(copier: ComputeDriver) -> None:
+    spec = await a_running_machine(copier)
+    await copier.snapshot(spec.vm_id, SNAPSHOT, fence=3)
+    await copier.snapshot(spec.vm_id, SNAPSHOT, fence=3)
+
+    with pytest.raises(DriverRejected):
+        await copier.restore(spec.vm_id, SNAPSHOT, fence=4, order=UUID(int=1))
+    await copier.ensure_stopped(spec.vm_id, fence=5, grace=GRACE)
+    await copier.restore(spec.vm_id, SNAPSHOT, fence=5, order=UUID(int=1))
+    await copier.ensure_running(spec.vm_id, fence=5)
+    await copier.restore(spec.vm_id, SNAPSHOT, fence=5, order=UUID(int=1))
+
+    assert await power_of(copier, spec.vm_id) is Power.ON
+
+
+async def test_a_snapshot_outlives_its_machine_and_makes_others(rig: Rig, copier: ComputeDriver) -> None:
+    spec = await a_running_machine(copier)
+    await copier.snapshot(spec.vm_id, SNAPSHOT, fence=3)
+    await copier.ensure_absent(spec.vm_id, fence=4)
+    await copier.close()
+    after = rig.open()
+
+    await after.ensure_created(replace(a_machine(2), snapshot_id=SNAPSHOT), fence=1)
+    await after.delete_snapshot(spec.vm_id, SNAPSHOT, fence=5)
+    await after.delete_snapshot(spec.vm_id, SNAPSHOT, fence=5)
+
+    await after.ensure_created(replace(a_machine(2), snapshot_id=SNAPSHOT), fence=2)
+    with pytest.raises(DriverRejected):
+        await after.ensure_created(replace(a_machine(3), snapshot_id=SNAPSHOT), fence=1)
+    assert await power_of(after, UUID(int=2)) is Power.OFF
+
+
+async def test_snapshots_of_nothing_from_nothing_or_of_the_past_are_refused(copier: ComputeDriver) -> None:
+    spec = a_machine()
+    await copier.ensure_created(spec, fence=5)
+
+    with pytest.raises(DriverRejected):
+        await copier.snapshot(UNKNOWN, SNAPSHOT, fence=1)
+    with pytest.raises(DriverRejected):
+        await copier.restore(spec.vm_id, SNAPSHOT, fence=5, order=UUID(int=1))
+    with pytest.raises(StaleFence):
+        await copier.snapshot(spec.vm_id, SNAPSHOT, fence=4)
+    with pytest.raises(StaleFence):
+        await copier.delete_snapshot(spec.vm_id, SNAPSHOT, fence=4)
+
+
+async def test_a_machine_at_rest_begins_afresh_once_for_each_order(driver: ComputeDriver) -> None:
+    if not driver.capabilities.rebuild:
+        pytest.skip("the driver cannot rebuild")
+    spec = await a_running_machine(driver)
+    fresh = replace(spec, image="ubuntu-24.04")
+
+    with pytest.raises(DriverRejected):
+        await driver.rebuild(fresh, fence=3, order=UUID(int=1))
+    await driver.ensure_stopped(spec.vm_id, fence=4, grace=GRACE)
+    await driver.rebuild(fresh, fence=4, order=UUID(int=1))
+    await driver.ensure_running(spec.vm_id, fence=4)
+    await driver.rebuild(fresh, fence=4, order=UUID(int=1))
+    with pytest.raises(StaleFence):
+        await driver.rebuild(fresh, fence=3, order=UUID(int=2))
+    with pytest.raises(DriverRejected):
+        await driver.rebuild(a_machine(404), fence=1, order=UUID(int=2))
+
+    assert await power_of(driver, spec.vm_id) is Power.ON
+    assert [host.machines for host in await driver.hosts() if host.machines] == [1]
+
+
+# Console
+
+
+async def test_a_console_tells_of_the_last_boot(rig: Rig, driver: ComputeDriver) -> None:
+    if not driver.capabilities.console:
+        pytest.skip("the driver shows no console")
+    spec = a_machine()
+    await driver.ensure_created(spec, fence=1)
+    before = await driver.console(spec.vm_id)
+    await driver.ensure_running(spec.vm_id, fence=2)
+    rig.clock.advance(timedelta(minutes=1))
+    first = await driver.console(spec.vm_id)
+    await driver.ensure_stopped(spec.vm_id, fence=3, grace=GRACE)
+    stopped = await driver.console(spec.vm_id)
+
+    assert before == ""
+    assert spec.name in first
+    assert len(first.encode()) <= 65_536
+    assert stopped.startswith(first)
+    with pytest.raises(DriverRejected):
+        await driver.console(UNKNOWN)
 
 
 # Restart

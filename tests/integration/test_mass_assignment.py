@@ -16,6 +16,7 @@ from tests.support.contents import contents
 from tests.support.document import Operation, operations, resolve
 from tests.support.platform import Account, PlatformUnderTest
 from zentry.schema.metadata import metadata
+from zentry.vms.schemas import SSHKeyCreate
 
 # What a body must never set, beside the columns of every table.
 TRAPS: Final = ("__proto__", "constructor", "prototype", "__class__", "__dict__", "$where", "is_admin", "admin", "")
@@ -29,6 +30,7 @@ VALUES: Final = {
     "array": ("[]", '["text"]', "[7]"),
     "object": ("{}", '{"text": 7}'),
 }
+SSH_KEY: Final = SSHKeyCreate.model_json_schema()["examples"][0]
 NO_NUMBERS: Final = ("NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1" * 5_000)
 
 
@@ -124,18 +126,25 @@ async def test_every_write_that_has_a_body_is_tried(platform: PlatformUnderTest)
         "POST /auth/refresh",
         "POST /auth/signup",
         "POST /billing/credits/add",
+        "PATCH /vms/{vm_id}",
         "POST /projects",
+        "POST /ssh-keys",
         "POST /vms",
+        "POST /vms/{vm_id}/rebuild",
+        "POST /vms/{vm_id}/resize",
+        "POST /vms/{vm_id}/snapshots",
         "PUT /auth/profile",
         "PUT /projects/{project_id}",
+        "PUT /ssh-keys/{key_id}",
     }
 
 
 async def test_the_bodies_that_the_traps_are_put_into_are_taken_without_them(platform: PlatformUnderTest) -> None:
     """Else every trap would be refused for another reason."""
     for operation in _writes(platform):
-        ada = await platform.signup()
-        ids = {"project_id": await platform.given_project(ada)}
+        ada, ids = await _given(platform)
+        if str(operation) == "POST /ssh-keys":
+            await platform.client.delete(f"/ssh-keys/{ids['key_id']}", headers=ada.headers)
 
         answer = await _send(platform, operation, ids, ada, _with(operation, ids))
 
@@ -166,7 +175,10 @@ def _types(schema: dict[str, Any], document: dict[str, Any]) -> set[str]:
 
 async def _given(platform: PlatformUnderTest) -> tuple[Account, dict[str, str]]:
     ada = await platform.signup()
-    return ada, {"project_id": await platform.given_project(ada)}
+    project_id = await platform.given_project(ada)
+    vm = await platform.given_vm(ada, project_id=project_id)
+    kept = await platform.client.post("/ssh-keys", json=SSH_KEY, headers=ada.headers)
+    return ada, {"project_id": project_id, "vm_id": str(vm["id"]), "key_id": str(kept.json()["id"])}
 
 
 def _with(operation: Operation, ids: dict[str, str], name: str = "", text: str = "") -> str:

@@ -63,6 +63,12 @@ async def journey(platform: PlatformUnderTest) -> None:
         f"/projects/{project_id}/statistics",
         "/vms",
         "/vms?limit=1",
+        "/vms?label_selector=env=prod,!tier,zone in (a,b)",
+        "/quotas",
+        f"/projects/{project_id}/quotas",
+        f"/projects/{project_id}/deletion",
+        "/snapshots",
+        f"/vms/{vm_id}/snapshots",
         f"/vms?status=running&project_id={project_id}",
         f"/vms/{vm_id}",
         "/vms/status/summary",
@@ -95,6 +101,16 @@ async def journey(platform: PlatformUnderTest) -> None:
     started = await platform.given_vm(ada, project_id=project_id, status="creating")
     operation_id = started["active_operation"]["id"]
     await platform.client.post(f"/operations/{operation_id}/cancel", headers=ada.headers)
+    await platform.settle()
+    await platform.client.patch(f"/vms/{vm_id}", json={"name": "other", "labels": {"a": "b"}}, headers=ada.headers)
+    await platform.client.post(f"/vms/{vm_id}/resize", json={"instance_type": "medium"}, headers=ada.headers)
+    await platform.settle()
+    taken = await platform.client.post(f"/vms/{vm_id}/snapshots", json={"name": "one"}, headers=ada.headers)
+    await platform.settle()
+    path = f"/vms/{vm_id}/snapshots/{taken.json()['id']}/restore"
+    await platform.client.post(path, headers=ada.headers)
+    await platform.settle()
+    await platform.client.delete(f"/snapshots/{taken.json()['id']}", headers=ada.headers)
     await platform.settle()
     await platform.client.put(f"/projects/{project_id}", json={"name": "Lab"}, headers=ada.headers)
     await platform.client.post("/auth/refresh", json={"refresh_token": ada.tokens["refresh_token"]})

@@ -95,14 +95,14 @@ class PlatformUnderTest:
         return str(answer.json()["id"])
 
     async def given_vm(
-        self, account: Account, *, project_id: str | None = None, status: str = "running", **wishes: str
+        self, account: Account, *, project_id: str | None = None, status: str = "running", **wishes: Any
     ) -> dict[str, Any]:
         """Make a VM and bring it to a state; return it as the API shows it."""
         project_id = project_id or await self.given_project(account, f"project {next(self._numbers)}")
         body = {
             "name": f"vm-{next(self._numbers)}",
             "instance_type": "small",
-            "image": "debian-12",
+            **({} if "snapshot_id" in wishes else {"image": "debian-12"}),
             "project_id": project_id,
             **wishes,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import re
 import unicodedata
@@ -9,12 +10,22 @@ from typing import Any, Final
 
 import jsonschema_rs
 import schemathesis
+from hypothesis import strategies as st
 from schemathesis.core.parameters import ParameterLocation
 
 _KEY: Final = re.compile(r"[!-~]{1,255}")
 _numbers: Final = itertools.count()
 _used: Final[set[str]] = set()
 _validators: Final[dict[str, Any]] = {}
+
+
+def _public_key(secret: bytes) -> str:
+    fields = (b"ssh-ed25519", secret)
+    blob = b"".join(len(field).to_bytes(4, "big") + field for field in fields)
+    return f"ssh-ed25519 {base64.b64encode(blob).decode()} fuzzer"
+
+
+schemathesis.openapi.format("ssh-public-key", st.binary(min_size=32, max_size=32).map(_public_key))
 
 
 @schemathesis.hook

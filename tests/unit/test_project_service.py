@@ -142,7 +142,7 @@ async def test_the_quota_refuses_one_more_and_says_how_many_there_may_be(databas
 async def test_concurrent_takers_get_exactly_what_there_is(database: Database) -> None:
     owner = uuid4()
     async with database.work() as tx:
-        await Quotas(tx).create(owner, "vms", 10)
+        await Quotas(tx).open(owner, {"vms": 10})
 
     async def take() -> bool:
         try:
@@ -161,7 +161,7 @@ async def test_concurrent_takers_get_exactly_what_there_is(database: Database) -
 async def test_more_than_was_taken_cannot_be_given_back(database: Database) -> None:
     owner = uuid4()
     async with database.work() as tx:
-        await Quotas(tx).create(owner, "vms", 10)
+        await Quotas(tx).open(owner, {"vms": 10})
 
     async def give_back() -> None:
         async with database.work() as tx:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -26,9 +27,9 @@ def _caller(account: Account) -> Caller:
 
 
 async def _create(
-    platform: PlatformUnderTest, account: Account, project_id: str | UUID | None, **wishes: str
+    platform: PlatformUnderTest, account: Account, project_id: str | UUID | None, **wishes: Any
 ) -> tuple[UUID, Operation]:
-    wish = {"name": "web", "instance_type": "small", "image": "debian-12", **wishes}
+    wish: dict[str, Any] = {"name": "web", "instance_type": "small", "image": "debian-12", **wishes}
     async with platform.database.work() as tx:
         service = VMService(tx, platform.settings)
         return await service.create_vm(

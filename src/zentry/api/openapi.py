@@ -36,6 +36,8 @@ class Link:
 
 _VM: Final = {"vm_id": "$response.body#/id"}
 _SAME_VM: Final = {"vm_id": "$response.body#/data/vm_id"}
+_SNAPSHOT: Final = {"snapshot_id": "$response.body#/id"}
+_KEY: Final = {"key_id": "$response.body#/id"}
 _PROJECT: Final = {"project_id": "$response.body#/id"}
 _OPERATION: Final = Link("get_operation", {"operation_id": "$response.body#/data/operation_id"})
 _CANCEL: Final = Link("cancel_operation", {"operation_id": "$response.body#/data/operation_id"})
@@ -47,6 +49,8 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
     "create_project": (
         Link("get_project", _PROJECT),
         Link("get_project_statistics", _PROJECT),
+        Link("get_project_quotas", _PROJECT),
+        Link("get_project_deletion", _PROJECT),
         Link("update_project", _PROJECT),
         Link("delete_project", _PROJECT),
         Link("list_vms", _PROJECT),
@@ -58,6 +62,12 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
         Link("start_vm", _VM),
         Link("stop_vm", _VM),
         Link("restart_vm", _VM),
+        Link("change_vm", _VM),
+        Link("resize_vm", _VM),
+        Link("rebuild_vm", _VM),
+        Link("create_snapshot", _VM),
+        Link("list_vm_snapshots", _VM),
+        Link("get_console", _VM),
         Link("delete_vm", _VM),
         Link("get_vm_metrics", _VM),
         Link("get_vm_metrics_history", _VM),
@@ -67,6 +77,16 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
         Link("get_billing_history", _VM),
         Link("get_project", {"project_id": "$response.body#/project_id"}),
     ),
+    "create_snapshot": (
+        Link("get_snapshot", _SNAPSHOT),
+        Link("delete_snapshot", _SNAPSHOT),
+        Link("restore_snapshot", {"snapshot_id": "$response.body#/id", "vm_id": "$response.body#/vm_id"}),
+        Link("create_vm", body={"snapshot_id": "$response.body#/id", "project_id": "$response.body#/project_id"}),
+    ),
+    "create_ssh_key": (Link("get_ssh_key", _KEY), Link("update_ssh_key", _KEY), Link("delete_ssh_key", _KEY)),
+    "resize_vm": (_OPERATION, _CANCEL, Link("get_vm", _SAME_VM)),
+    "rebuild_vm": (_OPERATION, Link("get_vm", _SAME_VM)),
+    "restore_snapshot": (_OPERATION, Link("get_vm", _SAME_VM)),
     "start_vm": (
         _OPERATION,
         _CANCEL,

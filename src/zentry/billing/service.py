@@ -145,6 +145,90 @@ class BillingService:
         if exhausted:
             await on_exhausted(self._tx, exhausted)
 
+    async def lock_account(self, user_id: UUID) -> None:
+        """Wait for whoever changes the account's money or its counters, and go on alone."""
+        await Books.open(self._tx, user_id)
+
+    # Another rate
+
+    async def hold_for_rate(self, resource: Resource, *, prices: PriceList) -> None:
+        """Hold what a window at the resource's new rate needs beyond what is left, or raise `InsufficientCredits`."""
+        books = await Books.open(self._tx, resource.user_id)
+        metered = await self._find_metered(resource.id)
+        assert metered is not None, "what runs is metered and covered by a hold"
+        hold_id, remaining, segment = metered
+        used = money.charge(
+            rate_micros_per_hour=segment.rate_micros_per_hour,
+            from_second=segment.second_of(segment.charged_until),
+            to_second=segment.second_of(max(segment.charged_until, min(self._tx.now, segment.paid_until))),
+        )
+        window = money.cumulated_cost(
+            rate_micros_per_hour=prices.micros[resource.type], elapsed_seconds=self._settings.window_seconds
+        )
+        more = max(0, window - (remaining - used))
+        if more > books.balance.available:
+            raise InsufficientCredits(required=more, available=books.balance.available)
+        books.post(_AVAILABLE, _HELD, more, cause=f"hold_more:{self._tx.new_id()}")
+        await self._rows.change_hold(hold_id, by=more)
+        await books.save()
+
+    async def change_rate(self, resource: Resource, *, prices: PriceList) -> None:
+        """End the segment at this instant and open the next one at the new rate, paid for by the same hold.
+
+        Nothing for what is not metered: it was stopped meanwhile, and whoever asks has lost its claim.
+        """
+        books = await Books.open(self._tx, resource.user_id)
+        metered = await self._find_metered(resource.id)
+        if metered is None:
+            return
+        hold_id, remaining, segment = metered
+        ended_at = min(max(whole_second(self._tx.now), segment.charged_until), segment.paid_until)
+        remaining -= await self._capture(books, segment, hold_id=hold_id, until=ended_at)
+        await self._rows.update_segment(segment.id, ended_at=ended_at)
+        rate = prices.micros[resource.type]
+        started_at = max(whole_second(self._tx.now), ended_at)
+        following = Segment(
+            id=self._tx.new_id(),
+            user_id=resource.user_id,
+            project_id=resource.project_id,
+            resource_id=resource.id,
+            resource_type=resource.type,
+            price_version=prices.version,
+            rate_micros_per_hour=rate,
+            started_at=started_at,
+            paid_until=started_at + self._payable(rate=rate, from_second=0, budget=remaining),
+            charged_until=started_at,
+            charged_micros=0,
+        )
+        await self._rows.insert_segment(following)
+        await self._release_beyond(books, following, hold_id=hold_id, remaining=remaining)
+        due_at = following.paid_until - timedelta(seconds=self._settings.renew_before_seconds)
+        books.meter_due_at = due_at if books.meter_due_at is None else min(books.meter_due_at, due_at)
+        await books.save()
+
+    async def release_excess(self, resource_id: UUID, user_id: UUID) -> None:
+        """Release what is held beyond what the segment has been paid for; nothing for what is not metered."""
+        books = await Books.open(self._tx, user_id)
+        metered = await self._find_metered(resource_id)
+        if metered is None:
+            return
+        hold_id, remaining, segment = metered
+        await self._release_beyond(books, segment, hold_id=hold_id, remaining=remaining)
+        await books.save()
+
+    async def _find_metered(self, resource_id: UUID) -> tuple[UUID, int, Segment] | None:
+        hold, segment = await self._rows.find_hold(resource_id), await self._rows.find_open_segment(resource_id)
+        return None if hold is None or segment is None else (*hold, segment)
+
+    async def _release_beyond(self, books: Books, segment: Segment, *, hold_id: UUID, remaining: int) -> None:
+        covered = money.charge(
+            rate_micros_per_hour=segment.rate_micros_per_hour,
+            from_second=segment.second_of(segment.charged_until),
+            to_second=segment.second_of(segment.paid_until),
+        )
+        books.post(_HELD, _AVAILABLE, remaining - covered, cause=f"release_excess:{self._tx.new_id()}")
+        await self._rows.change_hold(hold_id, by=covered - remaining)
+
     # Credit
 
     def ensure_may_top_up(self, amount: int, *, caller: Caller) -> None:

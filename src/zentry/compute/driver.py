@@ -71,6 +71,40 @@ class ComputeDriver(Protocol):
         """
         ...
 
+    async def resize(self, spec: VMSpec, *, fence: int) -> None:
+        """Give a machine that is off the size of the specification; one that has it stays as it is.
+
+        A disk grows and never shrinks: one that is larger stays. `DriverRejected` when there is no room,
+        when the machine runs, or when it was never created. Only where `capabilities.resize`; other
+        drivers raise `DriverRejected`.
+        """
+        ...
+
+    async def rebuild(self, spec: VMSpec, *, fence: int, order: UUID) -> None:
+        """Let the disk of a machine that is off begin afresh from the specification's image, once per order.
+
+        `DriverRejected` when the machine runs, or was never created. Only where `capabilities.rebuild`.
+        """
+        ...
+
+    async def snapshot(self, vm_id: UUID, snapshot_id: UUID, *, fence: int) -> None:
+        """Copy a machine's disk as it is now, running or not; a snapshot that is there stays as it is.
+
+        This and the next two only where `capabilities.snapshots`. A snapshot outlives its machine.
+        """
+        ...
+
+    async def restore(self, vm_id: UUID, snapshot_id: UUID, *, fence: int, order: UUID) -> None:
+        """Make the disk of a machine that is off what it was at the snapshot, once per order.
+
+        `DriverRejected` when the machine runs, was never created, or the snapshot is not there.
+        """
+        ...
+
+    async def delete_snapshot(self, vm_id: UUID, snapshot_id: UUID, *, fence: int) -> None:
+        """Remove a snapshot of a machine, which may be gone itself; an unknown one is gone already."""
+        ...
+
     async def ensure_absent(self, vm_id: UUID, *, fence: int) -> None:
         """Remove the machine and what it holds; unknown machines are absent already."""
         ...
@@ -91,6 +125,13 @@ class ComputeDriver(Protocol):
         """Measure machines at instants of the past, as they stood then.
 
         Only where `capabilities.history`; other drivers raise `DriverRejected`.
+        """
+        ...
+
+    async def console(self, vm_id: UUID) -> str:
+        """Return what a machine has written to its serial line since it was last started, at most 64 KiB of its end.
+
+        `DriverRejected` when it was never created. Only where `capabilities.console`.
         """
         ...
 

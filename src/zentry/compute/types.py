@@ -27,6 +27,10 @@ class VMSpec:
     image: str
     instance_type: str
     ip_address: str
+    snapshot_id: UUID | None = None
+    """What the disk begins from, in place of the image."""
+    ssh_keys: tuple[str, ...] = ()
+    """Public keys that may sign in, as lines of `authorized_keys`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class Capabilities:
     """What a driver can do. Code asks this, never which driver it is."""
 
     resize: bool = False
+    rebuild: bool = False
     snapshots: bool = False
     console: bool = False
     history: bool = False

@@ -174,12 +174,45 @@ class ReconcilerSettings(Group):
     pass_seconds: Positive = Field(300.0, le=86_400, description="Longest walk through a region.")
 
 
+_MOST_COUNTED: Final = 2_000_000_000
+_EACH_MACHINE: Final = (4, 8192, 80)
+_UNSET: Final = "unset means {} for each machine that it may have"
+Counted = Annotated[int | None, Field(ge=0, le=_MOST_COUNTED)]
+
+
 class QuotaSettings(Group):
     """Limits of a new account and of a new project."""
 
     projects_per_user: int = Field(10, ge=0, le=100_000, description="Projects of one account.")
     vms_per_user: int = Field(50, ge=0, le=1_000_000, description="Machines of one account.")
     vms_per_project: int = Field(20, ge=0, le=1_000_000, description="Machines of one project.")
+    snapshots_per_user: int = Field(100, ge=0, le=1_000_000, description="Snapshots of one account.")
+    snapshots_per_project: int = Field(40, ge=0, le=1_000_000, description="Snapshots of one project.")
+    vcpus_per_user: Counted = Field(None, description=f"vCPUs of one account; {_UNSET.format('4 vCPUs')}.")
+    vcpus_per_project: Counted = Field(None, description=f"vCPUs of one project; {_UNSET.format('4 vCPUs')}.")
+    memory_mib_per_user: Counted = Field(None, description=f"Memory of one account; {_UNSET.format('8192 MiB')}.")
+    memory_mib_per_project: Counted = Field(None, description=f"Memory of one project; {_UNSET.format('8192 MiB')}.")
+    disk_gib_per_user: Counted = Field(None, description=f"Disk of one account; {_UNSET.format('80 GiB')}.")
+    disk_gib_per_project: Counted = Field(None, description=f"Disk of one project; {_UNSET.format('80 GiB')}.")
+
+    @property
+    def account_sizes(self) -> tuple[int, int, int]:
+        """VCPUs, MiB of memory and GiB of disk of a new account."""
+        given = (self.vcpus_per_user, self.memory_mib_per_user, self.disk_gib_per_user)
+        return _sizes(given, vms=self.vms_per_user)
+
+    @property
+    def project_sizes(self) -> tuple[int, int, int]:
+        """VCPUs, MiB of memory and GiB of disk of a new project."""
+        given = (self.vcpus_per_project, self.memory_mib_per_project, self.disk_gib_per_project)
+        return _sizes(given, vms=self.vms_per_project)
+
+
+def _sizes(given: tuple[int | None, int | None, int | None], *, vms: int) -> tuple[int, int, int]:
+    vcpus, memory_mib, disk_gib = (
+        min(_MOST_COUNTED, vms * each) if one is None else one for one, each in zip(given, _EACH_MACHINE, strict=True)
+    )
+    return vcpus, memory_mib, disk_gib
 
 
 class MonitoringSettings(Group):

@@ -12,7 +12,7 @@ from zentry.platform.errors import IdempotencyMismatch, InvalidInput, Preconditi
 from zentry.platform.ids import parse_id
 from zentry.platform.web import WITH_ETAG, CallerDep, EdgeDep, MatchDep, raises
 from zentry.platform.wire import APIResponse
-from zentry.projects.errors import ProjectNameTaken, ProjectNotFound
+from zentry.projects.errors import ProjectNameTaken, ProjectNotFound, ProjectProtected
 from zentry.projects.quotas import QuotaExceeded
 from zentry.projects.schemas import ProjectCreate, ProjectResponse, ProjectStatisticsResponse, ProjectUpdate
 from zentry.projects.service import ProjectService
@@ -106,13 +106,14 @@ async def update_project(
     "/{project_id}",
     summary="Delete a project",
     response_description="The project is gone and its VMs are on their way out.",
-    responses=raises(ProjectNotFound, PreconditionFailed, IdempotencyMismatch),
+    responses=raises(ProjectNotFound, ProjectProtected, PreconditionFailed, IdempotencyMismatch),
 )
 async def delete_project(
     project_id: ProjectId, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep, match: MatchDep
 ) -> APIResponse:
-    """Delete a project and terminate all of its VMs.
+    """Delete a project and terminate all of its VMs; `GET /projects/{project_id}/deletion` shows them before.
 
+    While a VM of it is protected against deletion, nothing is deleted: lift the protection first.
     Billing of the VMs ends here. They stay readable by their ids, as their bills do.
     """
     async with edge.work() as tx:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from zentry.platform import money
 from zentry.platform.wire import ReadModel, WriteModel, none_of
+from zentry.projects.quotas import Drift, Quota, Resource
 from zentry.projects.types import Project, ProjectStatistics
 from zentry.schema.vms import VMStatus
 
 RESERVED_NAMES: Final = frozenset({"admin", "root", "system", "api", "www", "mail", "ftp"})
 _EXAMPLE: Final = {"name": "web-shop", "description": "Everything behind shop.example.com"}
+_MOST_DRIFT_ITEMS: Final = 100
 _ID: Final = "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"
 
 
@@ -115,3 +118,55 @@ class ProjectStatisticsResponse(ReadModel):
             running_cost_per_hour=money.to_credits(statistics.running_cost_per_hour),
             total_cost=money.to_credits(statistics.total_cost),
         )
+
+
+class QuotaUsage(ReadModel):
+    """One limit and what is used of it."""
+
+    resource: Resource = Field(examples=["vcpus"])
+    used: int = Field(examples=[6])
+    maximum: int = Field(examples=[200])
+    available: int = Field(description="What may still be taken.", examples=[194])
+
+
+class QuotasResponse(ReadModel):
+    """The limits of an account or of a project."""
+
+    scope: Literal["account", "project"]
+    owner_id: UUID = Field(examples=[_ID])
+    quotas: list[QuotaUsage]
+
+    @classmethod
+    def of(cls, scope: Literal["account", "project"], owner_id: UUID, quotas: Sequence[Quota]) -> QuotasResponse:
+        """Return the limits as clients see them."""
+        usages = [
+            QuotaUsage(
+                resource=quota.resource,
+                used=quota.used,
+                maximum=quota.maximum,
+                available=max(0, quota.maximum - quota.used),
+            )
+            for quota in quotas
+        ]
+        return cls(scope=scope, owner_id=owner_id, quotas=usages)
+
+
+class DriftItem(ReadModel):
+    """A counter that differs from its rows."""
+
+    owner_id: UUID
+    resource: Resource
+    used: int = Field(description="What the counter says.")
+    counted: int = Field(description="What the rows say.")
+
+
+class QuotaDriftResponse(ReadModel):
+    """The result of a recount."""
+
+    drift: int = Field(description="How many counters differ; 0 is right.", examples=[0])
+    items: list[DriftItem] = Field(description="At most 100 of them.")
+
+    @classmethod
+    def of(cls, found: Sequence[Drift]) -> QuotaDriftResponse:
+        """Return the drift as administrators see it."""
+        return cls(drift=len(found), items=[DriftItem.model_validate(one) for one in found[:_MOST_DRIFT_ITEMS]])

@@ -10,7 +10,7 @@ from zentry.platform.db import Transaction
 from zentry.platform.etags import ANY_VERSION, Precondition
 from zentry.platform.settings import QuotaSettings
 from zentry.projects.errors import ProjectNameTaken, ProjectNotFound
-from zentry.projects.quotas import Quotas
+from zentry.projects.quotas import Quotas, open_project_quotas
 from zentry.projects.repository import ProjectRepository
 from zentry.projects.types import Project, ProjectContents, ProjectStatistics
 
@@ -42,7 +42,7 @@ class ProjectService:
         )
         if not await self._projects.insert(project):
             raise ProjectNameTaken(name)
-        await self._quotas.create(project.id, "vms", self._settings.vms_per_project)
+        await open_project_quotas(self._tx, project.id, self._settings)
         await self._record("project.created", project.id, caller=caller)
         return project
 
@@ -104,6 +104,7 @@ class ProjectService:
         # A machine whose creation has already seen the project waits for the account and then finds no room.
         # Counters come after machines, as they do where a worker ends a machine.
         await self._quotas.close(project_id, "vms")
+        await self._quotas.close(project_id, "snapshots")
         await self._quotas.give_back(caller.user_id, "projects")
         await self._record("project.deleted", project_id, caller=caller, terminated_vms=terminated)
         return terminated

@@ -38,5 +38,5 @@ quotas = sa.Table(
     sa.Column("maximum", sa.Integer, nullable=False),
     sa.CheckConstraint("used >= 0", name="used_not_negative"),
     sa.CheckConstraint("maximum >= 0", name="maximum_not_negative"),
-    one_of("resource", ("projects", "vms")),
+    one_of("resource", ("projects", "vms", "vcpus", "memory_mib", "disk_gib", "snapshots")),
 )

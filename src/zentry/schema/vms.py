@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from zentry.platform.db.types import Instant
+from zentry.platform.db.types import Document, Instant
 from zentry.schema.metadata import constant, metadata, one_of
 
 
@@ -26,6 +26,16 @@ class StopReason(StrEnum):
     USER = "user"
     CREDIT = "credit"
     HOST = "host"
+
+
+class SnapshotStatus(StrEnum):
+    """A snapshot is made, kept, and out of sight from the request to delete it on."""
+
+    CREATING = "creating"
+    AVAILABLE = "available"
+    ERROR = "error"
+    DELETING = "deleting"
+    DELETED = "deleted"
 
 
 vms = sa.Table(
@@ -52,6 +62,25 @@ vms = sa.Table(
     sa.Column("last_stopped", Instant),
     sa.Column("terminated_at", Instant),
     sa.Column("uptime_seconds", sa.BigInteger, nullable=False, server_default="0", comment="Of sessions that ended."),
+    sa.Column(
+        "extra_vcpus",
+        sa.Integer,
+        nullable=False,
+        server_default="0",
+        comment="Counted beyond its size while it is resized.",
+    ),
+    sa.Column("extra_memory_mib", sa.Integer, nullable=False, server_default="0", comment="As extra_vcpus."),
+    sa.Column("extra_disk_gib", sa.Integer, nullable=False, server_default="0", comment="As extra_vcpus."),
+    sa.Column("delete_protection", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("labels", Document, nullable=False, server_default="{}", comment="As shown; vm_labels finds by them."),
+    sa.Column(
+        "ssh_keys",
+        Document,
+        nullable=False,
+        server_default="[]",
+        comment="Names, fingerprints and keys as they were when it was created.",
+    ),
+    sa.Column("snapshot_id", sa.Uuid, comment="What its disk came from, if not from the image."),
     one_of("status", VMStatus),
     one_of("wanted", ("running", "stopped", "terminated")),
     sa.CheckConstraint("status <> 'terminated' OR ip_address IS NULL", name="no_address_after_death"),
@@ -92,6 +121,66 @@ reconciler_regions = sa.Table(
     sa.Index("ix_reconciler_regions_due_at", "due_at"),
 )
 
+vm_labels = sa.Table(
+    "vm_labels",
+    metadata,
+    sa.Column("vm_id", sa.Uuid, sa.ForeignKey("vms.id"), primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("user_id", sa.Uuid, nullable=False, comment="The machine's owner, so that one index serves a list."),
+)
+sa.Index("ix_vm_labels_user_key_value", vm_labels.c.user_id, vm_labels.c.key, vm_labels.c.value, vm_labels.c.vm_id)
+
+snapshots = sa.Table(
+    "snapshots",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("project_id", sa.Uuid, nullable=False),
+    sa.Column(
+        "vm_id",
+        sa.Uuid,
+        sa.ForeignKey("vms.id"),
+        nullable=False,
+        comment="The machine whose disk it holds; it may be gone.",
+    ),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("name_key", sa.Text, nullable=False, comment="Case-folded; what uniqueness means."),
+    sa.Column("image", sa.Text, sa.ForeignKey("images.name"), nullable=False),
+    sa.Column("disk_gib", sa.Integer, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("deleted_at", Instant),
+    one_of("status", SnapshotStatus),
+    sa.CheckConstraint("disk_gib > 0", name="size_positive"),
+)
+is_kept = snapshots.c.status.in_([constant("creating"), constant("available"), constant("error")])
+sa.Index(
+    "uq_snapshots_kept_name",
+    snapshots.c.vm_id,
+    snapshots.c.name_key,
+    unique=True,
+    postgresql_where=is_kept,
+    sqlite_where=is_kept,
+)
+sa.Index("ix_snapshots_user_created", snapshots.c.user_id, snapshots.c.created_at, snapshots.c.id)
+sa.Index("ix_snapshots_vm_created", snapshots.c.vm_id, snapshots.c.created_at)
+sa.Index("ix_snapshots_project_id", snapshots.c.project_id)
+
+ssh_keys = sa.Table(
+    "ssh_keys",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("name_key", sa.Text, nullable=False, comment="Case-folded; what uniqueness means."),
+    sa.Column("public_key", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.UniqueConstraint("user_id", "name_key", name="uq_ssh_keys_user_id_name_key"),
+    sa.UniqueConstraint("user_id", "fingerprint", name="uq_ssh_keys_user_id_fingerprint"),
+)
+
 ip_leases = sa.Table(
     "ip_leases",
     metadata,
@@ -109,6 +198,8 @@ instance_types = sa.Table(
     sa.Column("disk_gib", sa.Integer, nullable=False),
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("sort_order", sa.Integer, nullable=False),
+    sa.Column("deprecated_at", Instant),
+    sa.Column("unavailable_after", Instant, comment="Cannot be chosen from then on."),
     sa.CheckConstraint("vcpus > 0 AND memory_mib > 0 AND disk_gib > 0", name="sizes_positive"),
 )
 
@@ -120,4 +211,6 @@ images = sa.Table(
     sa.Column("version", sa.Text, nullable=False),
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("sort_order", sa.Integer, nullable=False),
+    sa.Column("deprecated_at", Instant),
+    sa.Column("unavailable_after", Instant, comment="Cannot be chosen from then on."),
 )

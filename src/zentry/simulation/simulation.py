@@ -26,7 +26,7 @@ from zentry.accounts.service import AuthService
 from zentry.accounts.tokens import AccessTokens
 from zentry.compute.driver import ComputeDriver, DriverError
 from zentry.compute.simulator.chance import key_of
-from zentry.compute.simulator.driver import SimulatorDriver
+from zentry.compute.simulator.driver import CAPABILITIES, SimulatorDriver
 from zentry.compute.simulator.faults import Faults
 from zentry.compute.simulator.latency import Latency
 from zentry.compute.simulator.world import Fleet, World
@@ -171,7 +171,7 @@ class Simulation:
     async def _main(self) -> None:
         self._stop = asyncio.Event()
         auth = self._auth()
-        edge = Edge(self._database, factories(self._settings, self._metrics, self._clock, {}))
+        edge = Edge(self._database, factories(self._settings, self._metrics, self._clock, {}, CAPABILITIES))
         city = City(
             scenario=self._scenario,
             seed=self._seed,

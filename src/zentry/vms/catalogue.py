@@ -96,4 +96,6 @@ def _priced(size: InstanceType, micros: int) -> InstanceTypeResponse:
         disk_gib=size.disk_gib,
         price_per_hour=to_credits(micros),
         description=size.description,
+        deprecated_at=size.deprecated_at,
+        unavailable_after=size.unavailable_after,
     )

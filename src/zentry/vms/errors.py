@@ -32,6 +32,113 @@ class VMNameTaken(Conflict):
         )
 
 
+class SnapshotNotFound(NotFound):
+    """There is no such snapshot, it is not the caller's, or not of this machine."""
+
+    def __init__(self) -> None:
+        super().__init__("Snapshot")
+
+
+class SnapshotNameTaken(Conflict):
+    """The machine has a snapshot of this name."""
+
+    code = "SNAPSHOT_NAME_TAKEN"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The VM already has a snapshot named {name!r}; choose another name.", name=name)
+
+
+class SnapshotNotAvailable(Conflict):
+    """The snapshot is not finished, or has failed."""
+
+    code = "SNAPSHOT_NOT_AVAILABLE"
+
+    def __init__(self, name: str, *, status: str) -> None:
+        super().__init__(f"The snapshot {name!r} is {status}; only one that is available can be used.", status=status)
+
+
+class SnapshotTooLarge(Conflict):
+    """The disk of the instance type is smaller than the snapshot."""
+
+    code = "SNAPSHOT_TOO_LARGE"
+
+    def __init__(self, name: str, *, needed: int, instance_type: str, there: int) -> None:
+        super().__init__(
+            f"The snapshot {name!r} needs a disk of {needed} GiB; the instance type {instance_type!r} has {there} GiB.",
+            disk_gib=needed,
+            instance_type=instance_type,
+        )
+
+
+class SnapshotInUse(Conflict):
+    """A machine is being made from the snapshot."""
+
+    code = "SNAPSHOT_IN_USE"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"A VM is being created from the snapshot {name!r}; try again when it runs.", name=name)
+
+
+class SSHKeyNotFound(NotFound):
+    """There is no such key among the caller's."""
+
+    def __init__(self) -> None:
+        super().__init__("SSH key")
+
+
+class SSHKeyTaken(Conflict):
+    """The account has a key of this name, or the same key under another."""
+
+    code = "SSH_KEY_TAKEN"
+
+    def __init__(self, name: str, *, fingerprint: str) -> None:
+        super().__init__(
+            f"You already have an SSH key named {name!r}, or this very key under another name.",
+            name=name,
+            fingerprint=fingerprint,
+        )
+
+
+class TooManySSHKeys(Conflict):
+    """The account has as many keys as it may have."""
+
+    code = "TOO_MANY_SSH_KEYS"
+
+    def __init__(self, maximum: int) -> None:
+        super().__init__(f"An account has {maximum} SSH keys at most; delete one first.", maximum=maximum)
+
+
+class SizeUnchanged(Conflict):
+    """The machine has this size already."""
+
+    code = "VM_SIZE_UNCHANGED"
+
+    def __init__(self, instance_type: str) -> None:
+        super().__init__(f"The VM is {instance_type!r} already.", instance_type=instance_type)
+
+
+class EngineCannot(Conflict):
+    """The engine that runs the machines is not able to do this."""
+
+    code = "ENGINE_CANNOT"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The engine that runs the VMs of this platform cannot {what}.")
+
+
+class VMProtected(Conflict):
+    """The machine is protected against deletion."""
+
+    code = "VM_PROTECTED"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The VM {name!r} is protected against deletion. Lift the protection first: "
+            "PATCH /vms/{id} with delete_protection false.",
+            name=name,
+        )
+
+
 class NoFreeAddress(Unavailable):
     """Every address of the network is leased."""
 

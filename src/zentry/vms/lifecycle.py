@@ -12,17 +12,17 @@ from typing import Any
 
 from zentry.billing.service import BillingService
 from zentry.compute.driver import ComputeDriver
-from zentry.events.recorder import EventRecorder
-from zentry.operations.runner import LostClaim
 from zentry.operations.types import Claim, Failure, Kind, Step
 from zentry.platform.db import Database, Transaction
 from zentry.platform.settings import Settings
 from zentry.projects.quotas import Quotas
 from zentry.schema.vms import VMStatus
 from zentry.vms.addresses import AddressPool
+from zentry.vms.disks import Disks
 from zentry.vms.kinds import CREATE, DELETE, RESTART, START, STOP
+from zentry.vms.landing import NOTHING_EXTRA, get_claimed, land, record_event
 from zentry.vms.regions import Regions
-from zentry.vms.repository import VMRepository
+from zentry.vms.resizing import Resizing
 from zentry.vms.states import VMEvent, next_state
 from zentry.vms.types import VM
 
@@ -34,12 +34,13 @@ class VMLifecycle:
         self._database = database
         self._driver = driver
         self._settings = settings
+        self._disks = Disks(database=database, driver=driver, settings=settings)
         self._grace = timedelta(seconds=settings.compute.stop_grace_seconds)
 
     def kinds(self) -> Mapping[str, Kind]:
         """Return every kind of operation by its name."""
         place = Step("place", act=self._place, undo=self._remove)
-        place_again = Step("place", act=self._place)
+        place_again = Step("place", act=self._place_again)
         kinds = (
             Kind(
                 CREATE,
@@ -56,7 +57,10 @@ class VMLifecycle:
                 cancellable=True,
             ),
             Kind(
-                STOP, (Step("stop", act=self._halt, record=self._stopped),), release=_keep_money, abandon=self._failed
+                STOP,
+                (Step("stop", act=self._halt_and_clear, account=self._lock_to_clear, record=self._stopped),),
+                release=_keep_money,
+                abandon=self._failed,
             ),
             Kind(
                 RESTART,
@@ -66,19 +70,28 @@ class VMLifecycle:
             ),
             Kind(
                 DELETE,
-                (Step("remove", act=self._remove, record=self._removed),),
+                (Step("remove", act=self._remove, account=self._lock_account, record=self._removed),),
                 release=_keep_money,
                 abandon=self._failed,
             ),
         )
-        return {kind.name: kind for kind in kinds}
+        resizing = Resizing(database=self._database, driver=self._driver, settings=self._settings)
+        return {kind.name: kind for kind in (*kinds, resizing.kind(), *self._disks.kinds())}
 
     # Acts
 
     async def _place(self, claim: Claim) -> None:
         async with self._database.read() as tx:
-            vm = await _get(tx, claim)
+            vm = await get_claimed(tx, claim)
         await self._driver.ensure_created(vm.spec, fence=claim.fence)
+
+    async def _place_again(self, claim: Claim) -> None:
+        """Place what a failed creation has left nowhere, and undo a resize that gave way half-way."""
+        async with self._database.read() as tx:
+            vm = await get_claimed(tx, claim)
+        await self._driver.ensure_created(vm.spec, fence=claim.fence)
+        if self._driver.capabilities.resize:
+            await self._driver.resize(vm.spec, fence=claim.fence)
 
     async def _boot(self, claim: Claim) -> None:
         await self._driver.ensure_running(claim.vm_id, fence=claim.fence)
@@ -88,11 +101,16 @@ class VMLifecycle:
             return  # A creation that failed has left nothing that could run.
         await self._driver.ensure_stopped(claim.vm_id, fence=claim.fence, grace=self._grace)
 
+    async def _halt_and_clear(self, claim: Claim) -> None:
+        await self._halt(claim)
+        await self._disks.clear(claim)
+
     async def _reboot(self, claim: Claim) -> None:
         await self._driver.reboot(claim.vm_id, fence=claim.fence, order=claim.operation_id)
 
     async def _remove(self, claim: Claim) -> None:
         await self._driver.ensure_absent(claim.vm_id, fence=claim.fence)
+        await self._disks.clear(claim)
 
     # Money
 
@@ -103,10 +121,18 @@ class VMLifecycle:
         await self._start_metering(tx, claim, with_fee=False)
 
     async def _start_metering(self, tx: Transaction, claim: Claim, *, with_fee: bool) -> None:
-        vm = await _get(tx, claim)
+        vm = await get_claimed(tx, claim)
         billing = BillingService(tx, self._settings.billing)
         prices = await billing.get_price_list_version(claim.input["price_version"])
         await billing.start_metering(vm.resource, prices=prices, with_fee=with_fee)
+
+    async def _lock_to_clear(self, tx: Transaction, claim: Claim) -> None:
+        if "snapshot_ids" in claim.input:
+            await self._lock_account(tx, claim)
+
+    async def _lock_account(self, tx: Transaction, claim: Claim) -> None:
+        """Counters are changed under the account's lock, which comes before everything else."""
+        await BillingService(tx, self._settings.billing).lock_account(claim.user_id)
 
     async def _stop_metering(self, tx: Transaction, claim: Claim, _failure: Failure) -> None:
         await BillingService(tx, self._settings.billing).stop_metering(claim.vm_id, claim.user_id)
@@ -117,19 +143,19 @@ class VMLifecycle:
         await self._land(tx, claim, VMEvent.BOOTED, last_started=tx.now, stop_reason=None)
 
     async def _rebooted(self, tx: Transaction, claim: Claim) -> None:
-        vm = await _get(tx, claim)
+        vm = await get_claimed(tx, claim)
         uptime = vm.uptime_seconds + vm.session_seconds(tx.now)
         await self._land(tx, claim, VMEvent.REBOOTED, last_started=tx.now, uptime_seconds=uptime)
 
     async def _stopped(self, tx: Transaction, claim: Claim) -> None:
         await self._land(tx, claim, VMEvent.STOPPED)
+        await self._disks.cleared(tx, claim)
 
     async def _removed(self, tx: Transaction, claim: Claim) -> None:
-        vm = await self._land(tx, claim, VMEvent.REMOVED, ip_address=None, terminated_at=tx.now)
+        vm = await self._land(tx, claim, VMEvent.REMOVED, ip_address=None, terminated_at=tx.now, **NOTHING_EXTRA)
         await self._release_address(tx, vm)
-        quotas = Quotas(tx)
-        await quotas.give_back(vm.user_id, "vms")
-        await quotas.give_back(vm.project_id, "vms")
+        await Quotas(tx).give_back_all((vm.user_id, vm.project_id), vm.counted)
+        await self._disks.cleared(tx, claim)
 
     # Ends of what did not succeed
 
@@ -139,29 +165,28 @@ class VMLifecycle:
 
     async def _start_failed(self, tx: Transaction, claim: Claim, failure: Failure) -> None:
         """Leave the machine as it was: stopped, or in error."""
-        vm = await _get(tx, claim)
-        landed = await VMRepository(tx).land(claim, seen=vm.status, status=vm.status, wanted="stopped")
-        if not landed:
-            raise LostClaim
+        vm = await get_claimed(tx, claim)
+        await land(tx, claim, vm, vm.status, wanted="stopped")
         await Regions(tx).request(vm.id)
-        await _record(tx, claim, vm, "vm.start_failed", code=failure.code, message=failure.message)
+        await record_event(tx, claim, vm, "vm.start_failed", code=failure.code, message=failure.message)
 
     async def _failed(self, tx: Transaction, claim: Claim, failure: Failure) -> None:
-        vm = await _get(tx, claim)
+        vm = await get_claimed(tx, claim)
         uptime = vm.uptime_seconds + vm.session_seconds(tx.now)
         await self._land(tx, claim, VMEvent.FAILED, failure=failure, uptime_seconds=uptime)
 
     async def _land(
         self, tx: Transaction, claim: Claim, event: VMEvent, *, failure: Failure | None = None, **values: Any
     ) -> VM:
-        vm = await _get(tx, claim)
+        vm = await get_claimed(tx, claim)
         status = next_state(vm.status, event)
-        if not await VMRepository(tx).land(claim, seen=vm.status, status=status, **values):
-            raise LostClaim
+        await land(tx, claim, vm, status, **values)
         if failure is not None:
             await Regions(tx).request(vm.id)  # What could not be undone is for the reconciler to find.
-        facts = {"code": failure.code, "message": failure.message} if failure else {}
-        await _record(tx, claim, vm, f"vm.{_EVENT_NAMES.get(status, status)}", before=vm.status, after=status, **facts)
+        facts: dict[str, str] = {"code": failure.code, "message": failure.message} if failure else {}
+        await record_event(
+            tx, claim, vm, f"vm.{_EVENT_NAMES.get(status, status)}", before=vm.status, after=status, **facts
+        )
         return vm
 
     async def _release_address(self, tx: Transaction, vm: VM) -> None:
@@ -173,22 +198,3 @@ _EVENT_NAMES: Mapping[VMStatus, str] = {VMStatus.ERROR: "failed"}
 
 async def _keep_money(_tx: Transaction, _claim: Claim, _failure: Failure) -> None:
     """Billing has ended when the request was accepted."""
-
-
-async def _get(tx: Transaction, claim: Claim) -> VM:
-    vm = await VMRepository(tx).find(claim.vm_id)
-    assert vm is not None, "machines are never deleted from the table"
-    return vm
-
-
-async def _record(tx: Transaction, claim: Claim, vm: VM, kind: str, **data: str) -> None:
-    await EventRecorder(tx).record(
-        kind,
-        resource_type="vm",
-        resource_id=vm.id,
-        user_id=vm.user_id,
-        project_id=vm.project_id,
-        cause=claim.kind,
-        operation_id=claim.operation_id,
-        data=data,
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -12,9 +12,11 @@ import sqlalchemy as sa
 from zentry.operations.types import Claim
 from zentry.platform.db import Transaction, values
 from zentry.platform.etags import ANY_VERSION, Precondition, version_of
+from zentry.projects.quotas import Amounts
+from zentry.schema.metadata import constant
 from zentry.schema.projects import projects
-from zentry.schema.vms import StopReason, VMStatus, images, instance_types, is_alive, vms
-from zentry.vms.types import VM, Image, InstanceType
+from zentry.schema.vms import StopReason, VMStatus, images, instance_types, is_alive, vm_labels, vms
+from zentry.vms.types import VM, Extras, Image, InstanceType, SSHKey, VMChanges
 
 _VM: Final[tuple[sa.ColumnElement[Any], ...]] = (
     vms.c.id,
@@ -31,6 +33,12 @@ _VM: Final[tuple[sa.ColumnElement[Any], ...]] = (
     vms.c.ip_address,
     vms.c.last_started,
     vms.c.uptime_seconds,
+    vms.c.delete_protection,
+    vms.c.extra_vcpus,
+    vms.c.extra_memory_mib,
+    vms.c.extra_disk_gib,
+    vms.c.snapshot_id,
+    vms.c.ssh_keys,
 )
 _FIND: Final = sa.select(*_VM).where(vms.c.id == sa.bindparam("vm_id"))
 _FIND_OF_USER: Final = _FIND.where(vms.c.user_id == sa.bindparam("owner_id"))
@@ -45,10 +53,17 @@ _INSTANCE_TYPES: Final = sa.select(
     instance_types.c.memory_mib,
     instance_types.c.disk_gib,
     instance_types.c.description,
+    instance_types.c.deprecated_at,
+    instance_types.c.unavailable_after,
 ).order_by(instance_types.c.sort_order)
-_IMAGES: Final = sa.select(images.c.name, images.c.distribution, images.c.version, images.c.description).order_by(
-    images.c.sort_order
-)
+_IMAGES: Final = sa.select(
+    images.c.name,
+    images.c.distribution,
+    images.c.version,
+    images.c.description,
+    images.c.deprecated_at,
+    images.c.unavailable_after,
+).order_by(images.c.sort_order)
 
 
 class VMRepository:
@@ -75,9 +90,9 @@ class VMRepository:
         """Tell whether a project lives and is the account's."""
         return (await self._tx.execute(_PROJECT, {"project": project_id, "user": user_id})).first() is not None
 
-    async def insert(self, vm: VM) -> bool:
+    async def insert(self, vm: VM, extras: Extras, *, keys: Sequence[SSHKey] = ()) -> bool:
         """Write a new machine; False when its name is taken in the project."""
-        return await self._tx.insert_unless_there(
+        inserted = await self._tx.insert_unless_there(
             vms,
             {
                 "id": vm.id,
@@ -94,8 +109,51 @@ class VMRepository:
                 "wanted": vm.wanted,
                 "ip_address": vm.ip_address,
                 "created_at": self._tx.now,
+                "delete_protection": extras.delete_protection,
+                "labels": dict(extras.labels),
+                "snapshot_id": vm.snapshot_id,
+                "ssh_keys": [
+                    {"name": key.name, "fingerprint": key.fingerprint, "public_key": key.public_key} for key in keys
+                ],
             },
         )
+        if inserted:
+            await self._insert_labels(vm.id, vm.user_id, extras.labels)
+        return inserted
+
+    async def change(self, vm: VM, changes: VMChanges, *, match: Precondition = ANY_VERSION) -> bool | None:
+        """Change what a machine is called and how it is marked.
+
+        True when done, False when the name is taken, None when the machine is gone, on its way out, or in
+        another version than is meant.
+        """
+        values_: dict[str, Any] = {"updated_at": self._tx.now}
+        meant = (vms.c.id == vm.id, vms.c.wanted != "terminated", match.holds(vm.id, version_of(vms)))
+        conditions = [*meant]
+        if changes.delete_protection is not None:
+            values_["delete_protection"] = changes.delete_protection
+        if changes.labels is not None:
+            values_["labels"] = dict(changes.labels)
+        if changes.name is not None:
+            values_.update(name=changes.name, name_key=changes.name.casefold())
+            conditions.append(~_another_of_this_name(vm, changes.name))
+        try:
+            changed = await self._tx.execute(sa.update(vms).where(*conditions).values(**values_))
+        except sa.exc.IntegrityError:
+            # Another request took the name between the look and the write; the unique index decides.
+            return False
+        if changed.rowcount == 0:
+            there = sa.select(vms.c.id).where(*meant)
+            return None if (await self._tx.execute(there)).first() is None else False
+        if changes.labels is not None:
+            await self._tx.execute(sa.delete(vm_labels).where(vm_labels.c.vm_id == vm.id))
+            await self._insert_labels(vm.id, vm.user_id, changes.labels)
+        return True
+
+    async def _insert_labels(self, vm_id: UUID, user_id: UUID, labels: Mapping[str, str]) -> None:
+        if labels:
+            rows = [{"vm_id": vm_id, "user_id": user_id, "key": key, "value": labels[key]} for key in sorted(labels)]
+            await self._tx.execute(sa.insert(vm_labels), rows)
 
     async def find_version(self, vm_id: UUID) -> datetime | None:
         """Return the version in which a machine is."""
@@ -111,13 +169,44 @@ class VMRepository:
         match: Precondition = ANY_VERSION,
         **changes: Any,
     ) -> bool:
-        """Record what is wanted of a machine that is in the state that was seen, and in a version that is meant."""
+        """Record what is wanted of a machine that is in the state that was seen, and in a version that is meant.
+
+        A protected machine is never to go.
+        """
         wished = await self._tx.execute(
             sa.update(vms)
-            .where(vms.c.id == vm_id, vms.c.status == seen, match.holds(vm_id, version_of(vms)))
+            .where(
+                vms.c.id == vm_id,
+                vms.c.status == seen,
+                match.holds(vm_id, version_of(vms)),
+                *((vms.c.delete_protection.is_(False),) if wanted == "terminated" else ()),
+            )
             .values(wanted=wanted, stop_reason=reason, updated_at=self._tx.now, **changes)
         )
         return wished.rowcount == 1
+
+    async def touch(self, vm: VM, *, match: Precondition) -> bool:
+        """Make another version of a machine of which something was asked; False unless it is as it was seen."""
+        touched = await self._tx.execute(
+            sa.update(vms)
+            .where(vms.c.id == vm.id, vms.c.status == vm.status, match.holds(vm.id, version_of(vms)))
+            .values(updated_at=self._tx.now)
+        )
+        return touched.rowcount == 1
+
+    async def count_extra(self, vm: VM, extra: Amounts, *, match: Precondition = ANY_VERSION) -> bool:
+        """Record what a machine counts beyond its size; False unless it is in the state that was seen, and meant."""
+        counted = await self._tx.execute(
+            sa.update(vms)
+            .where(vms.c.id == vm.id, vms.c.status == vm.status, match.holds(vm.id, version_of(vms)))
+            .values(
+                extra_vcpus=extra["vcpus"],
+                extra_memory_mib=extra["memory_mib"],
+                extra_disk_gib=extra["disk_gib"],
+                updated_at=self._tx.now,
+            )
+        )
+        return counted.rowcount == 1
 
     async def land(self, claim: Claim, *, seen: VMStatus, status: VMStatus, **changes: Any) -> bool:
         """Move a machine to another state under a claim; False when a newer fence was raised."""
@@ -142,5 +231,16 @@ class VMRepository:
         return [Image(*values(row)) for row in (await self._tx.execute(_IMAGES)).all()]
 
 
+def _another_of_this_name(vm: VM, name: str) -> sa.ColumnElement[bool]:
+    other = vms.alias("other")
+    return sa.exists().where(
+        other.c.project_id == vm.project_id,
+        other.c.name_key == name.casefold(),
+        other.c.status != constant(VMStatus.TERMINATED),
+        other.c.id != vm.id,
+    )
+
+
 def _vm(row: sa.Row[Any]) -> VM:
-    return VM(**{**row._mapping, "status": VMStatus(row.status)})  # noqa: SLF001 - the documented mapping of a row
+    keys = tuple(key["public_key"] for key in row.ssh_keys)
+    return VM(**{**row._mapping, "status": VMStatus(row.status), "ssh_keys": keys})  # noqa: SLF001 - the documented mapping of a row

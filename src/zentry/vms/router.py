@@ -27,7 +27,18 @@ from zentry.projects.quotas import QuotaExceeded
 from zentry.schema.vms import VMStatus
 from zentry.vms.answers import WaitDep
 from zentry.vms.catalogue import Catalogue
-from zentry.vms.errors import InvalidTransition, NoFreeAddress, VMNameTaken, VMNotFound
+from zentry.vms.errors import (
+    InvalidTransition,
+    NoFreeAddress,
+    SnapshotNotAvailable,
+    SnapshotNotFound,
+    SnapshotTooLarge,
+    SSHKeyNotFound,
+    VMNameTaken,
+    VMNotFound,
+    VMProtected,
+)
+from zentry.vms.labels import MAX_SELECTOR_LENGTH, SELECTOR_PATTERN, parse_selector
 from zentry.vms.schemas import (
     ImageResponse,
     InstanceTypeResponse,
@@ -37,9 +48,11 @@ from zentry.vms.schemas import (
     VMCreate,
     VMList,
     VMResponse,
+    VMUpdate,
 )
 from zentry.vms.service import VMService
 from zentry.vms.summary import summarise
+from zentry.vms.types import Extras, VMChanges
 from zentry.vms.views import VMFilter, VMView, VMViews, rank_of
 
 router = APIRouter(prefix="/vms", tags=["Virtual Machines"])
@@ -59,6 +72,17 @@ async def list_vms(
     name: Annotated[
         str | None, Query(min_length=1, max_length=100, description="Only names that contain this.")
     ] = None,
+    label_selector: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=MAX_SELECTOR_LENGTH,
+            pattern=SELECTOR_PATTERN,
+            description="Only machines whose labels meet all of these: `key=value`, `key!=value`, `key in (a,b)`, "
+            "`key notin (a,b)`, `key`, `!key`, parted by commas.",
+            examples=["env=prod,tier!=web"],
+        ),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=_MAX_PAGE, description="Machines per page.")] = _MAX_PAGE,
     cursor: Annotated[
         str | None, Query(pattern=CURSOR_PATTERN, description="`next_cursor` of the page before.")
@@ -66,14 +90,16 @@ async def list_vms(
 ) -> JSONBytes:
     """Your machines, live ones first and then the newest; terminated ones stay in the list."""
     after = None if cursor is None else decode_cursor(cursor)
+    labels = () if label_selector is None else parse_selector(label_selector)
     async with edge.read() as tx:
-        wanted = VMFilter(status=status, project_id=await _own_project(tx, project_id, caller), name=name)
+        own = await _own_project(tx, project_id, caller)
+        wanted = VMFilter(status=status, project_id=own, name=name, labels=labels)
         views = VMViews(tx)
         found = await views.list(caller.user_id, wanted, limit=limit + 1, after=after)
         more = len(found) > limit
         page = found[:limit]
         total = await views.count(caller.user_id, wanted) if more or after else len(page)
-    filters = {"status": status, "project_id": project_id, "name": name}
+    filters = {"status": status, "project_id": project_id, "name": name, "label_selector": label_selector}
     return JSONBytes(
         {
             "vms": page,
@@ -92,7 +118,16 @@ async def list_vms(
     responses={
         201: WITH_ETAG,
         202: {"model": VMResponse, "description": "Accepted; asked for with `Prefer: respond-async`."},
-        **raises(InsufficientCredits, NotFound, VMNameTaken, QuotaExceeded, IdempotencyMismatch, NoFreeAddress),
+        **raises(
+            InsufficientCredits,
+            NotFound,
+            VMNameTaken,
+            QuotaExceeded,
+            SnapshotNotAvailable,
+            SnapshotTooLarge,
+            IdempotencyMismatch,
+            NoFreeAddress,
+        ),
     },
 )
 async def create_vm(
@@ -107,6 +142,10 @@ async def create_vm(
     Answers with the machine as it is after a moment: `running` where the engine was fast, else
     `creating`. It is charged from the first instant that it runs; a creation that fails costs nothing.
     """
+    snapshot_id = parse_id(body.snapshot_id)
+    if body.snapshot_id and snapshot_id is None:
+        raise SnapshotNotFound
+    extras = Extras(body.labels, body.delete_protection, snapshot_id, _key_ids(body.ssh_keys))
     async with edge.work() as tx:
         service = edge.service(VMService, tx)
 
@@ -114,8 +153,9 @@ async def create_vm(
             _, operation = await service.create_vm(
                 name=body.name,
                 instance_type=body.instance_type,
-                image=body.image,
+                image=body.image or None,
                 project_id=parse_id(body.project_id),
+                extras=extras,
                 caller=caller,
             )
             return operation
@@ -155,6 +195,31 @@ async def get_vm(vm_id: VMId, caller: CallerDep, edge: EdgeDep) -> JSONBytes:
     """One machine as it is now."""
     view = await _view(edge, parse_id(vm_id), caller)
     return JSONBytes(view, headers={"ETag": _etag(view)})
+
+
+@router.patch(
+    "/{vm_id}",
+    summary="Change a VM",
+    response_model=VMResponse,
+    responses={
+        200: WITH_ETAG,
+        **raises(VMNotFound, VMNameTaken, InvalidTransition, PreconditionFailed, IdempotencyMismatch),
+    },
+)
+async def change_vm(
+    vm_id: VMId, body: VMUpdate, caller: CallerDep, edge: EdgeDep, once: OnceDep, match: MatchDep
+) -> JSONBytes:
+    """Rename a machine, replace its labels, or set its protection against deletion.
+
+    Works at any time until it is deleted, also while something is under way. The guest keeps its host
+    name until the machine is rebuilt.
+    """
+    changes = VMChanges(name=body.name, labels=body.labels, delete_protection=body.delete_protection)
+    async with edge.work() as tx:
+        service = edge.service(VMService, tx).only_if(match)
+        id_ = await once.resource(tx, lambda: service.change_vm(parse_id(vm_id), changes, caller=caller))
+    view = await _view(edge, id_, caller)
+    return JSONBytes(view, headers={"ETag": _etag(view), **once.headers})
 
 
 _POWER_ERRORS: Final = raises(VMNotFound, InvalidTransition, VMBusy, PreconditionFailed, IdempotencyMismatch)
@@ -230,7 +295,7 @@ async def restart_vm(
 @router.delete(
     "/{vm_id}",
     summary="Delete a VM",
-    responses={**_ACCEPTED, **raises(VMNotFound, PreconditionFailed, IdempotencyMismatch)},
+    responses={**_ACCEPTED, **raises(VMNotFound, VMProtected, PreconditionFailed, IdempotencyMismatch)},
 )
 async def delete_vm(
     vm_id: VMId,
@@ -243,7 +308,8 @@ async def delete_vm(
 ) -> APIResponse:
     """Remove a machine for good; legal in every state, also while something else is under way.
 
-    Charging ends at once. Deleting a terminated machine succeeds and changes nothing.
+    Only its own `delete_protection` stands against it. Charging ends at once. Deleting a terminated
+    machine succeeds and changes nothing.
     """
     async with edge.work() as tx:
         service = edge.service(VMService, tx).only_if(match)
@@ -266,6 +332,13 @@ async def list_instance_types(request: Request, edge: EdgeDep) -> Response:
     """Sizes of machines with their prices. Public."""
     async with edge.read() as tx:
         return _cached(request, await edge.service(Catalogue, tx).list_instance_types())
+
+
+def _key_ids(texts: Sequence[str]) -> tuple[UUID, ...]:
+    ids = {parse_id(text): None for text in texts}
+    if None in ids:
+        raise SSHKeyNotFound
+    return tuple(id_ for id_ in ids if id_ is not None)
 
 
 async def _view(edge: Edge, vm_id: UUID | None, caller: Caller) -> VMView:

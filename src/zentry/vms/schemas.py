@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from zentry.platform.wire import ReadModel, WriteModel, none_of, one_of_catalogue
 from zentry.projects.schemas import ProjectResponse
 from zentry.schema.vms import StopReason, VMStatus
+from zentry.vms.labels import KEY_PATTERN, MAX_KEY_LENGTH, MAX_LABELS, VALUE_PATTERN
 
 RESERVED_NAMES: Final = frozenset({"admin", "root", "system", "api", "www", "mail", "ftp"})
 
@@ -28,6 +30,19 @@ VMName = Annotated[
     Field(json_schema_extra=none_of(RESERVED_NAMES)),
 ]
 
+LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_LENGTH, pattern=KEY_PATTERN)]
+LabelValue = Annotated[str, StringConstraints(pattern=VALUE_PATTERN)]
+Labels = Annotated[
+    dict[LabelKey, LabelValue],
+    Field(
+        max_length=MAX_LABELS,
+        description="Marks to find machines by. A key has up to 63 letters, digits, `-`, `_` and `.`, and may have a "
+        "DNS name and `/` before it; a value has up to 63 of the same characters, or none.",
+        examples=[{"env": "prod", "example.com/team": "shop"}],
+        json_schema_extra={"additionalProperties": False, "propertyNames": {"maxLength": MAX_KEY_LENGTH}},
+    ),
+]
+
 
 class VMCreate(WriteModel):
     """The machine that is wanted."""
@@ -41,7 +56,8 @@ class VMCreate(WriteModel):
                     "image": "ubuntu-22.04",
                     "project_id": "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b",
                 }
-            ]
+            ],
+            "oneOf": [{"required": ["image"]}, {"required": ["snapshot_id"]}],
         }
     )
 
@@ -58,11 +74,21 @@ class VMCreate(WriteModel):
         json_schema_extra=one_of_catalogue("instance-types"),
     )
     image: str = Field(
+        default="",
         min_length=1,
         max_length=100,
-        description="An image of `GET /images`.",
+        description="An image of `GET /images`; needed unless `snapshot_id` is sent.",
         examples=["ubuntu-22.04"],
         json_schema_extra=one_of_catalogue("images"),
+    )
+    snapshot_id: str = Field(
+        default="",
+        min_length=1,
+        max_length=64,
+        description="A snapshot for the disk to begin from, in place of an image.",
+    )
+    ssh_keys: list[Annotated[str, StringConstraints(min_length=1, max_length=64)]] = Field(
+        default_factory=list, max_length=20, description="Ids of `GET /ssh-keys` that may sign in to it."
     )
     project_id: str = Field(
         min_length=1,
@@ -70,6 +96,123 @@ class VMCreate(WriteModel):
         description="The project that it belongs to and that is billed.",
         examples=["0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"],
     )
+    labels: Labels = Field(default_factory=dict)
+    delete_protection: bool = Field(default=False, description="Whether a deletion is refused until this is lifted.")
+
+
+class VMUpdate(WriteModel):
+    """What may change of a machine at any time; what is left out or null stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"labels": {"env": "prod"}, "delete_protection": True}]})
+
+    name: VMName | None = Field(
+        default=None, description="The new name, by the same rules as at creation.", examples=["web-2"]
+    )
+    labels: Labels | None = Field(default=None, description="The new labels; they replace all that were there.")
+    delete_protection: bool | None = Field(
+        default=None, description="Whether a deletion is refused, also that of its project."
+    )
+
+
+class VMResize(WriteModel):
+    """The size that is wanted."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"instance_type": "medium"}]})
+
+    instance_type: str = Field(
+        min_length=1,
+        max_length=50,
+        description="Another type of `GET /instance-types`.",
+        examples=["medium"],
+        json_schema_extra=one_of_catalogue("instance-types"),
+    )
+
+
+class VMRebuild(WriteModel):
+    """What the disk is to begin from."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"image": "debian-12"}]})
+
+    image: str = Field(
+        min_length=1,
+        max_length=100,
+        description="An image of `GET /images`.",
+        examples=["debian-12"],
+        json_schema_extra=one_of_catalogue("images"),
+    )
+
+
+class SnapshotCreate(WriteModel):
+    """The snapshot that is wanted."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "before-upgrade"}]})
+
+    name: str = Field(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[a-zA-Z0-9][a-zA-Z0-9 ._:-]*$",
+        description="Letters, digits, spaces, `.`, `_`, `:` and `-`; unique among the VM's snapshots.",
+        examples=["before-upgrade"],
+    )
+
+
+class SnapshotResponse(ReadModel):
+    """A copy of a VM's disk."""
+
+    id: UUID = Field(examples=["01936b60-0c1d-7a11-b7c4-5d2e9f3a6b01"])
+    name: str = Field(examples=["before-upgrade"])
+    vm_id: UUID = Field(description="The VM whose disk it holds; it may be terminated.")
+    project_id: UUID
+    image: str = Field(description="What the disk once began from.", examples=["debian-12"])
+    disk_gib: int = Field(description="What a VM made from it needs at least.", examples=[20])
+    status: Literal["creating", "available", "error"] = Field(description="Only an available one can be used.")
+    created_at: datetime
+
+
+class SnapshotList(ReadModel):
+    """A page of snapshots, the newest first."""
+
+    snapshots: list[SnapshotResponse]
+    next_cursor: str | None = Field(description="Send as `cursor` for the next page; null on the last one.")
+
+
+SSHKeyName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9 @._-]*$"),
+    Field(description="Letters, digits, spaces, `@`, `.`, `_` and `-`; unique among yours.", examples=["laptop"]),
+]
+_PUBLIC_KEY: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ7Y85cenhwxsEWljaHuM8+BjsxGi7uoIWE348VYvISO ada@laptop"
+
+
+class SSHKeyCreate(WriteModel):
+    """The key that is to be kept."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "laptop", "public_key": _PUBLIC_KEY}]})
+
+    name: SSHKeyName
+    public_key: str = Field(
+        description="The line of a `.pub` file: Ed25519, ECDSA, RSA from 2048 bits, or a security key.",
+        examples=[_PUBLIC_KEY],
+        json_schema_extra={"format": "ssh-public-key"},
+    )
+
+
+class SSHKeyUpdate(WriteModel):
+    """What may change of a key."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "work laptop"}]})
+
+    name: SSHKeyName
+
+
+class SSHKeyResponse(ReadModel):
+    """A key that you keep."""
+
+    id: UUID = Field(examples=["01936b61-2d3e-7b22-8c5d-6e3f0a4b7c12"])
+    name: str = Field(examples=["laptop"])
+    public_key: str = Field(examples=[_PUBLIC_KEY])
+    fingerprint: str = Field(description="As `ssh-keygen -l` shows it.")
+    created_at: datetime
 
 
 class VMSpecs(ReadModel):
@@ -86,6 +229,13 @@ class ActiveOperation(ReadModel):
     id: str
     kind: str = Field(examples=["vms.create"])
     progress: int = Field(ge=0, le=100, description="Percent.")
+
+
+class VMSSHKey(ReadModel):
+    """A key that a machine was created with, also when the account has forgotten it."""
+
+    name: str = Field(examples=["laptop"])
+    fingerprint: str
 
 
 class VMResponse(ReadModel):
@@ -110,6 +260,10 @@ class VMResponse(ReadModel):
     uptime_hours: float = Field(description="Hours that it has run, this session included.")
     current_session_hours: float = Field(description="Hours since it was last started; 0 when it stands still.")
     total_cost: float = Field(description="Credits that it has cost, what is not yet charged included.")
+    snapshot_id: str | None = Field(description="The snapshot that its disk came from, null for an image.")
+    ssh_keys: list[VMSSHKey] = Field(description="The keys that it was created with.")
+    labels: dict[str, str] = Field(examples=[{"env": "prod"}])
+    delete_protection: bool = Field(description="Whether a deletion is refused until this is lifted.")
     created_at: datetime
     updated_at: datetime | None
     last_started: datetime | None
@@ -123,6 +277,7 @@ class VMFilters(ReadModel):
     status: str | None = None
     project_id: str | None = None
     name: str | None = None
+    label_selector: str | None = None
 
 
 class VMList(ReadModel):
@@ -138,6 +293,26 @@ class ProjectWithVMs(ProjectResponse):
     """A project and its machines."""
 
     vms: list[VMResponse]
+
+
+class DoomedVM(ReadModel):
+    """A machine that goes with its project."""
+
+    id: UUID
+    name: str = Field(examples=["web-1"])
+    status: VMStatus
+    delete_protection: bool
+
+
+class DeletionPreview(ReadModel):
+    """What goes when a project is deleted."""
+
+    project_id: UUID
+    allowed: bool = Field(description="Whether a deletion would be accepted now.")
+    protected: list[str] = Field(description="Names of the VMs whose protection stands against it.", examples=[["db"]])
+    vms: list[DoomedVM] = Field(description="The VMs that would be terminated.")
+    snapshots: list[SnapshotResponse] = Field(description="The snapshots that would go, also those of former VMs.")
+    running_cost_per_hour: float = Field(description="Credits per hour that it would save.", examples=[0.15])
 
 
 class TypeSpecs(ReadModel):
@@ -224,6 +399,8 @@ class ImageResponse(ReadModel):
     distribution: str
     version: str
     description: str
+    deprecated_at: datetime | None = Field(description="From when on another one is the better choice.")
+    unavailable_after: datetime | None = Field(description="From when on no machine can be given it.")
 
 
 class InstanceTypeResponse(ReadModel):
@@ -250,6 +427,17 @@ class InstanceTypeResponse(ReadModel):
     disk_gib: int
     price_per_hour: float
     description: str
+    deprecated_at: datetime | None = Field(description="From when on another one is the better choice.")
+    unavailable_after: datetime | None = Field(description="From when on no machine can be given it.")
+
+
+class ConsoleResponse(ReadModel):
+    """The end of a machine's serial log."""
+
+    vm_id: UUID
+    output: str = Field(description="Plain text; lines end in a newline.", examples=["web-1 login:\n"])
+    lines: int = Field(description="How many lines these are.")
+    truncated: bool = Field(description="Whether there are earlier lines that are left out.")
 
 
 class RunningVM(ReadModel):

@@ -8,9 +8,10 @@ ring.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 from uuid import UUID
 
 from zentry.billing.service import BillingService
@@ -23,17 +24,30 @@ from zentry.platform.db import Transaction
 from zentry.platform.errors import Conflict, InvalidInput, NotFound
 from zentry.platform.etags import ANY_VERSION, Precondition
 from zentry.platform.settings import Settings
+from zentry.projects.errors import ProjectProtected
 from zentry.projects.quotas import Quotas
-from zentry.schema.vms import StopReason, VMStatus
+from zentry.schema.vms import SnapshotStatus, StopReason, VMStatus
 from zentry.vms.addresses import AddressPool
-from zentry.vms.errors import VMNameTaken, VMNotFound
-from zentry.vms.kinds import CREATE, DELETE, RESTART, START, STOP
+from zentry.vms.errors import (
+    InvalidTransition,
+    SnapshotNotAvailable,
+    SnapshotNotFound,
+    SnapshotTooLarge,
+    SSHKeyNotFound,
+    VMNameTaken,
+    VMNotFound,
+    VMProtected,
+)
+from zentry.vms.kinds import CREATE, DELETE, DELETE_SNAPSHOTS, RESTART, START, STOP
 from zentry.vms.repository import VMRepository
+from zentry.vms.snapshots_repository import SnapshotRepository
+from zentry.vms.ssh_keys import SSHKeyRepository
 from zentry.vms.states import VMRequest, ensure_allowed
-from zentry.vms.types import VM
+from zentry.vms.types import VM, Extras, Image, InstanceType, Snapshot, SSHKey, VMChanges
 
-VMS: Final = "vms"
-"""The quota that a machine counts against."""
+NO_EXTRAS: Final = Extras()
+_MOST_NAMED: Final = 10
+Choice = TypeVar("Choice", Image, InstanceType)
 
 
 class VMService:
@@ -43,6 +57,7 @@ class VMService:
         self._tx = tx
         self._settings = settings
         self._vms = VMRepository(tx)
+        self._snapshots = SnapshotRepository(tx)
         self._queue = OperationQueue(tx)
         self._billing = BillingService(tx, settings.billing)
         self._quotas = Quotas(tx)
@@ -65,20 +80,28 @@ class VMService:
         return vm
 
     async def create_vm(
-        self, *, name: str, instance_type: str, image: str, project_id: UUID | None, caller: Caller
+        self,
+        *,
+        name: str,
+        instance_type: str,
+        image: str | None,
+        project_id: UUID | None,
+        caller: Caller,
+        extras: Extras = NO_EXTRAS,
     ) -> tuple[UUID, Operation]:
         """Ask for a machine: hold its credit, lease its address, count it, and enqueue its creation."""
-        size = await self._vms.find_instance_type(instance_type)
-        if size is None:
-            known = ", ".join(known.name for known in await self._vms.list_instance_types())
-            raise InvalidInput.at(
-                "instance_type", f"There is no instance type {instance_type!r}; choose one of {known}."
-            )
-        images = [known.name for known in await self._vms.list_images()]
-        if image not in images:
-            raise InvalidInput.at("image", f"There is no image {image!r}; choose one of {', '.join(images)}.")
+        size = await self._get_size(instance_type)
+        if (image is None) == (extras.snapshot_id is None):
+            raise InvalidInput.at("image", "Send an image or a snapshot_id, one of them.")
+        if image is not None:
+            await self._ensure_image(image)
         if project_id is None or not await self._vms.has_project(project_id, user_id=caller.user_id):
             raise NotFound("Project")
+        keys = await self._get_keys(extras.ssh_key_ids, caller=caller)
+        if extras.snapshot_id is not None:
+            await self._billing.lock_account(caller.user_id)  # Whoever deletes the snapshot holds this lock as well.
+            image = (await self._get_source(extras.snapshot_id, size, caller=caller)).image
+        assert image is not None, "one of the two was given"
         vm = VM(
             id=self._tx.new_id(),
             user_id=caller.user_id,
@@ -94,17 +117,40 @@ class VMService:
             ip_address=None,
             last_started=None,
             uptime_seconds=0,
+            snapshot_id=extras.snapshot_id,
         )
         prices = await self._billing.get_price_list()
         await self._billing.hold(vm.resource, prices=prices, with_fee=True)
         address = await self._addresses.lease(vm.id)
-        if not await self._vms.insert(replace(vm, ip_address=address)):
+        if not await self._vms.insert(replace(vm, ip_address=address), extras, keys=keys):
             raise VMNameTaken(name)
-        await self._quotas.take(caller.user_id, VMS)
-        await self._quotas.take(project_id, VMS)
+        await self._quotas.take_all((caller.user_id, project_id), vm.counted)
         operation = await self._enqueue(CREATE, vm, price_version=prices.version)
         await self._record("vm.create_requested", vm, operation, caller=caller, name=name, instance_type=size.name)
         return vm.id, operation
+
+    async def change_vm(self, vm_id: UUID | None, changes: VMChanges, *, caller: Caller) -> UUID:
+        """Rename or mark a machine, whatever is under way for it; one that is on its way out stays as it is."""
+        vm = await self.get_vm(vm_id, caller=caller)
+        changed = await self._vms.change(vm, changes, match=self._match)
+        if changed is None:
+            if self._match.is_given:
+                self._match.ensure(vm.id, await self._vms.find_version(vm.id))
+            raise InvalidTransition("A VM that is terminated, or about to be, cannot be changed.", state=vm.status)
+        if not changed:
+            assert changes.name is not None, "only a name can be taken"
+            raise VMNameTaken(changes.name)
+        named = ("name", "labels", "delete_protection")
+        await self._events.record(
+            "vm.changed",
+            resource_type="vm",
+            resource_id=vm.id,
+            user_id=vm.user_id,
+            project_id=vm.project_id,
+            actor_id=caller.user_id,
+            data={"changed": [field for field in named if getattr(changes, field) is not None]},
+        )
+        return vm.id
 
     async def start_vm(self, vm_id: UUID | None, *, caller: Caller) -> Operation:
         """Ask for a machine to run: hold its credit and enqueue the start."""
@@ -140,13 +186,23 @@ class VMService:
         vm = await self.get_vm(vm_id, caller=caller)
         if vm.status is VMStatus.TERMINATED:
             return None
+        if vm.delete_protection:
+            raise VMProtected(vm.name)
         return await self._delete(vm, caller=caller)
 
     async def delete_all_in_project(self, project_id: UUID, *, caller: Caller) -> int:
-        """Ask for every machine of a project to be removed; return how many there were."""
+        """Ask for every machine of a project to be removed; return how many there were.
+
+        All of them or none: where one is protected, `ProjectProtected` names those that are.
+        """
         alive = await self._vms.list_alive_in_project(project_id)
+        protected = [vm.name for vm in alive if vm.delete_protection]
+        if protected:
+            raise ProjectProtected(protected[:_MOST_NAMED])
         for vm in alive:
-            await self._delete(vm, caller=caller)
+            await self._delete(vm, caller=caller, with_snapshots=True)
+        for vm_id in {snapshot.vm_id: None for snapshot in await self._snapshots.list_in_project(project_id)}:
+            await self._delete_left_snapshots(vm_id, caller=caller)
         return len(alive)
 
     async def suspend_vm(self, vm_id: UUID) -> None:
@@ -156,7 +212,53 @@ class VMService:
             return
         await self._billing.stop_metering(vm.id, vm.user_id)
         await self._queue.supersede(vm.id)
-        await self._stop(vm, reason=StopReason.CREDIT, caller=None)
+        doomed = await self._snapshots.doom(vm.id)
+        await self._stop(vm, reason=StopReason.CREDIT, caller=None, doomed=doomed)
+        if any(vm.extra.values()):  # A resize has given way: the machine keeps the size that it has.
+            await self._vms.count_extra(vm, dict.fromkeys(vm.extra, 0))
+            await self._quotas.give_back_all((vm.user_id, vm.project_id), vm.extra)
+
+    async def _get_keys(self, key_ids: Sequence[UUID], *, caller: Caller) -> Sequence[SSHKey]:
+        keys = await SSHKeyRepository(self._tx).list(caller.user_id, ids=key_ids) if key_ids else []
+        if set(key_ids) - {key.id for key in keys}:
+            raise SSHKeyNotFound
+        return keys
+
+    async def _ensure_image(self, name: str) -> None:
+        images = await self._vms.list_images()
+        self._ensure_choice("image", name, images)
+
+    async def _get_source(self, snapshot_id: UUID, size: InstanceType, *, caller: Caller) -> Snapshot:
+        """Return the snapshot that a new machine's disk is to come from."""
+        snapshot = await self._snapshots.find(snapshot_id, user_id=caller.user_id)
+        if snapshot is None:
+            raise SnapshotNotFound
+        if snapshot.status is not SnapshotStatus.AVAILABLE:
+            raise SnapshotNotAvailable(snapshot.name, status=snapshot.status)
+        if size.disk_gib < snapshot.disk_gib:
+            raise SnapshotTooLarge(
+                snapshot.name, needed=snapshot.disk_gib, instance_type=size.name, there=size.disk_gib
+            )
+        return snapshot
+
+    async def _get_size(self, name: str) -> InstanceType:
+        return self._ensure_choice("instance_type", name, await self._vms.list_instance_types())
+
+    def _ensure_choice(self, field: str, name: str, known: Sequence[Choice]) -> Choice:
+        """Return what is called so in a catalogue, or raise `InvalidInput` that names what can be chosen now."""
+        found = next((one for one in known if one.name == name), None)
+        if found is not None and not self._is_over(found):
+            return found
+        what = field.replace("_", " ")
+        if found is None:
+            reason = f"There is no {what} {name!r}"
+        else:
+            reason = f"The {what} {name!r} has not been available since {found.unavailable_after:%Y-%m-%d}"
+        choices = ", ".join(one.name for one in known if not self._is_over(one))
+        raise InvalidInput.at(field, f"{reason}; choose one of {choices}.")
+
+    def _is_over(self, choice: Image | InstanceType) -> bool:
+        return choice.unavailable_after is not None and choice.unavailable_after <= self._tx.now
 
     async def _start(self, vm: VM, *, caller: Caller, event: str) -> Operation:
         prices = await self._billing.get_price_list()
@@ -167,18 +269,29 @@ class VMService:
         await self._record(event, vm, operation, caller=caller)
         return operation
 
-    async def _stop(self, vm: VM, *, reason: StopReason, caller: Caller | None) -> Operation:
+    async def _stop(
+        self, vm: VM, *, reason: StopReason, caller: Caller | None, doomed: Sequence[UUID] = ()
+    ) -> Operation:
         await self._billing.stop_metering(vm.id, vm.user_id)
-        operation = await self._enqueue(STOP, vm)
+        operation = await self._enqueue(STOP, vm, **_naming(doomed))
         uptime = vm.uptime_seconds + vm.session_seconds(self._tx.now)
         await self._wish(vm, wanted="stopped", reason=reason, last_stopped=self._tx.now, uptime_seconds=uptime)
         await self._record("vm.stop_requested", vm, operation, caller=caller, reason=reason)
         return operation
 
-    async def _delete(self, vm: VM, *, caller: Caller) -> Operation:
+    async def _delete_left_snapshots(self, vm_id: UUID, *, caller: Caller) -> None:
+        """Ask for what is left of a terminated machine to be removed."""
+        vm = await self.get_vm(vm_id, caller=caller)
+        await self._queue.supersede(vm.id)
+        doomed = await self._snapshots.doom(vm.id, everything=True)
+        operation = await self._enqueue(DELETE_SNAPSHOTS, vm, **_naming(doomed))
+        await self._record("vm.snapshot_delete_requested", vm, operation, caller=caller, **_naming(doomed))
+
+    async def _delete(self, vm: VM, *, caller: Caller, with_snapshots: bool = False) -> Operation:
         await self._billing.stop_metering(vm.id, vm.user_id)
         await self._queue.supersede(vm.id)
-        operation = await self._enqueue(DELETE, vm)
+        doomed = await self._snapshots.doom(vm.id, everything=with_snapshots)
+        operation = await self._enqueue(DELETE, vm, **_naming(doomed))
         uptime = vm.uptime_seconds + vm.session_seconds(self._tx.now)
         await self._wish(vm, wanted="terminated", uptime_seconds=uptime)
         await self._record("vm.delete_requested", vm, operation, caller=caller)
@@ -190,7 +303,7 @@ class VMService:
         if busy is not None:
             raise VMBusy(busy)
 
-    async def _enqueue(self, kind: str, vm: VM, **input_: int) -> Operation:
+    async def _enqueue(self, kind: str, vm: VM, **input_: object) -> Operation:
         return await self._queue.enqueue(
             kind,
             vm_id=vm.id,
@@ -218,3 +331,8 @@ class VMService:
             operation_id=operation.id,
             data=data,
         )
+
+
+def _naming(doomed: Sequence[UUID]) -> Mapping[str, list[str]]:
+    """Return what an operation has to know of snapshots that are to go with it."""
+    return {"snapshot_ids": [str(one) for one in doomed]} if doomed else {}

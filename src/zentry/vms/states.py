@@ -22,6 +22,8 @@ class VMEvent(StrEnum):
     STOPPED = "stopped"
     FAILED = "failed"
     REMOVED = "removed"
+    RESIZED = "resized"
+    REPLACED = "replaced"
 
 
 class VMRequest(StrEnum):
@@ -30,6 +32,10 @@ class VMRequest(StrEnum):
     START = "start"
     STOP = "stop"
     RESTART = "restart"
+    RESIZE = "resize"
+    REBUILD = "rebuild"
+    SNAPSHOT = "snapshot"
+    RESTORE = "restore"
 
 
 TRANSITIONS: Final[Mapping[tuple[VMStatus, VMEvent], VMStatus]] = {
@@ -37,10 +43,14 @@ TRANSITIONS: Final[Mapping[tuple[VMStatus, VMEvent], VMStatus]] = {
     (VMStatus.CREATING, VMEvent.FAILED): VMStatus.ERROR,
     (VMStatus.CREATING, VMEvent.REMOVED): VMStatus.TERMINATED,
     (VMStatus.RUNNING, VMEvent.REBOOTED): VMStatus.RUNNING,
+    (VMStatus.RUNNING, VMEvent.RESIZED): VMStatus.RUNNING,
+    (VMStatus.RUNNING, VMEvent.REPLACED): VMStatus.RUNNING,
     (VMStatus.RUNNING, VMEvent.STOPPED): VMStatus.STOPPED,
     (VMStatus.RUNNING, VMEvent.FAILED): VMStatus.ERROR,
     (VMStatus.RUNNING, VMEvent.REMOVED): VMStatus.TERMINATED,
     (VMStatus.STOPPED, VMEvent.BOOTED): VMStatus.RUNNING,
+    (VMStatus.STOPPED, VMEvent.RESIZED): VMStatus.STOPPED,
+    (VMStatus.STOPPED, VMEvent.REPLACED): VMStatus.STOPPED,
     (VMStatus.STOPPED, VMEvent.FAILED): VMStatus.ERROR,
     (VMStatus.STOPPED, VMEvent.REMOVED): VMStatus.TERMINATED,
     (VMStatus.ERROR, VMEvent.BOOTED): VMStatus.RUNNING,
@@ -53,6 +63,10 @@ ALLOWED: Final[Mapping[VMRequest, frozenset[VMStatus]]] = {
     VMRequest.START: frozenset({VMStatus.STOPPED, VMStatus.ERROR}),
     VMRequest.STOP: frozenset({VMStatus.RUNNING, VMStatus.ERROR}),
     VMRequest.RESTART: frozenset({VMStatus.RUNNING, VMStatus.STOPPED, VMStatus.ERROR}),
+    VMRequest.RESIZE: frozenset({VMStatus.RUNNING, VMStatus.STOPPED}),
+    VMRequest.REBUILD: frozenset({VMStatus.RUNNING, VMStatus.STOPPED}),
+    VMRequest.SNAPSHOT: frozenset({VMStatus.RUNNING, VMStatus.STOPPED}),
+    VMRequest.RESTORE: frozenset({VMStatus.RUNNING, VMStatus.STOPPED}),
 }
 """In which states a request is legal. Delete is legal in every state."""
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from zentry.billing.types import Resource
 from zentry.compute.types import VMSpec
 from zentry.platform.clock import whole_second
-from zentry.schema.vms import VMStatus
+from zentry.projects.quotas import Amounts
+from zentry.schema.vms import SnapshotStatus, VMStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,13 @@ class VM:
     ip_address: str | None
     last_started: datetime | None
     uptime_seconds: int
+    delete_protection: bool = False
+    extra_vcpus: int = 0
+    extra_memory_mib: int = 0
+    extra_disk_gib: int = 0
+    snapshot_id: UUID | None = None
+    ssh_keys: tuple[str, ...] = ()
+    """The public keys themselves."""
 
     @property
     def resource(self) -> Resource:
@@ -48,13 +57,79 @@ class VM:
             image=self.image,
             instance_type=self.instance_type,
             ip_address=self.ip_address or "",
+            snapshot_id=self.snapshot_id,
+            ssh_keys=self.ssh_keys,
         )
+
+    @property
+    def counted(self) -> Amounts:
+        """What of the quotas it takes up, what a resize has taken ahead included."""
+        return {
+            "vms": 1,
+            "vcpus": self.vcpus + self.extra_vcpus,
+            "memory_mib": self.memory_mib + self.extra_memory_mib,
+            "disk_gib": self.disk_gib + self.extra_disk_gib,
+        }
+
+    @property
+    def extra(self) -> Amounts:
+        """What a resize under way has taken ahead."""
+        return {
+            "vcpus": self.extra_vcpus,
+            "memory_mib": self.extra_memory_mib,
+            "disk_gib": self.extra_disk_gib,
+        }
 
     def session_seconds(self, now: datetime) -> int:
         """Return for how many whole seconds it has been running, 0 when it is not wanted to run."""
         if self.status is not VMStatus.RUNNING or self.wanted != "running" or self.last_started is None:
             return 0
         return max(0, int((whole_second(now) - whole_second(self.last_started)).total_seconds()))
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a machine may be created with besides its size and its image."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    delete_protection: bool = False
+    snapshot_id: UUID | None = None
+    ssh_key_ids: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SSHKey:
+    """A public key that an account keeps."""
+
+    id: UUID
+    name: str
+    public_key: str
+    fingerprint: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A copy of a machine's disk."""
+
+    id: UUID
+    user_id: UUID
+    project_id: UUID
+    vm_id: UUID
+    name: str
+    image: str
+    disk_gib: int
+    status: SnapshotStatus
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VMChanges:
+    """What is to be different about a machine; None leaves it as it is."""
+
+    name: str | None = None
+    labels: Mapping[str, str] | None = None
+    delete_protection: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +141,8 @@ class InstanceType:
     memory_mib: int
     disk_gib: int
     description: str
+    deprecated_at: datetime | None = None
+    unavailable_after: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +153,5 @@ class Image:
     distribution: str
     version: str
     description: str
+    deprecated_at: datetime | None = None
+    unavailable_after: datetime | None = None

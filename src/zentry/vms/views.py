@@ -21,7 +21,8 @@ from zentry.schema.billing import price_lists, prices, resource_costs, segment_i
 from zentry.schema.metadata import constant
 from zentry.schema.operations import is_active, operations
 from zentry.schema.projects import projects
-from zentry.schema.vms import VMStatus, is_alive, vms
+from zentry.schema.vms import VMStatus, is_alive, vm_labels, vms
+from zentry.vms.labels import Match, Requirement
 
 
 class SpecsView(msgspec.Struct, frozen=True, gc=False):
@@ -30,6 +31,13 @@ class SpecsView(msgspec.Struct, frozen=True, gc=False):
     cpu: str
     ram: str
     storage: str
+
+
+class SSHKeyView(msgspec.Struct, frozen=True, gc=False):
+    """A key that a machine was created with."""
+
+    name: str
+    fingerprint: str
 
 
 class ActiveOperationView(msgspec.Struct, frozen=True, gc=False):
@@ -62,6 +70,10 @@ class VMView(msgspec.Struct, frozen=True, gc=False):
     uptime_hours: float
     current_session_hours: float
     total_cost: float
+    snapshot_id: UUID | None
+    ssh_keys: list[SSHKeyView]
+    labels: dict[str, str]
+    delete_protection: bool
     created_at: datetime
     updated_at: datetime | None
     last_started: datetime | None
@@ -76,6 +88,7 @@ class VMFilter:
     status: VMStatus | None = None
     project_id: UUID | None = None
     name: str | None = None
+    labels: tuple[Requirement, ...] = ()
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -124,6 +137,10 @@ _SELECT: Final = sa.select(
     vms.c.last_stopped,
     vms.c.terminated_at,
     vms.c.uptime_seconds,
+    vms.c.snapshot_id,
+    vms.c.ssh_keys,
+    vms.c.labels,
+    vms.c.delete_protection,
     operations.c.id.label("operation_id"),
     operations.c.kind.label("operation_kind"),
     operations.c.progress.label("operation_progress"),
@@ -162,14 +179,29 @@ _ALIVE: Final = _SELECT.where(_OWN, is_alive).order_by(*_NEWEST_FIRST).limit(_LI
 
 # Made once for each set of filters: to build a statement anew costs as much as to run it.
 @lru_cache(maxsize=32)
-def _page(filters: tuple[str, ...], *, further: bool) -> sa.Select[Any]:
-    conditions = [_OWN, *(_FILTERS[name] for name in filters), *([_AFTER] if further else [])]
+def _page(filters: tuple[str, ...], labels: tuple[Requirement, ...], *, further: bool) -> sa.Select[Any]:
+    conditions = [*_conditions(filters, labels), *([_AFTER] if further else [])]
     return _SELECT.where(*conditions).order_by(*_NEWEST_FIRST).limit(_LIMIT)
 
 
 @lru_cache(maxsize=32)
-def _count(filters: tuple[str, ...]) -> sa.Select[Any]:
-    return sa.select(sa.func.count()).select_from(vms).where(_OWN, *(_FILTERS[name] for name in filters))
+def _count(filters: tuple[str, ...], labels: tuple[Requirement, ...]) -> sa.Select[Any]:
+    return sa.select(sa.func.count()).select_from(vms).where(*_conditions(filters, labels))
+
+
+def _conditions(filters: tuple[str, ...], labels: tuple[Requirement, ...]) -> list[sa.ColumnElement[bool]]:
+    return [_OWN, *(_FILTERS[name] for name in filters), *map(_meets, labels)]
+
+
+def _meets(requirement: Requirement) -> sa.ColumnElement[bool]:
+    """What has to be there is looked up by owner, key and value; what must not be, machine by machine."""
+    chosen = [vm_labels.c.key == requirement.key]
+    if requirement.values:
+        chosen.append(vm_labels.c.value.in_(requirement.values))
+    if requirement.match in {Match.IN, Match.EXISTS}:
+        own = vm_labels.c.user_id == sa.bindparam("user_id", type_=sa.Uuid)
+        return vms.c.id.in_(sa.select(vm_labels.c.vm_id).where(own, *chosen))
+    return ~sa.exists().where(vm_labels.c.vm_id == vms.c.id, *chosen)
 
 
 class VMViews:
@@ -190,7 +222,7 @@ class VMViews:
         parameters = {"user_id": user_id, "limit": limit, "now": self._tx.now, **wanted.parameters}
         if after is not None:
             parameters |= zip(("after_rank", "after_created_at", "after_id"), after, strict=True)
-        return await self._list(_page(tuple(wanted.parameters), further=after is not None), parameters)
+        return await self._list(_page(tuple(wanted.parameters), wanted.labels, further=after is not None), parameters)
 
     async def has_project(self, project_id: UUID, *, user_id: UUID) -> bool:
         """Tell whether the account has, or has had, this project."""
@@ -199,7 +231,7 @@ class VMViews:
 
     async def count(self, user_id: UUID, wanted: VMFilter) -> int:
         """Return how many machines a filter finds."""
-        query = _count(tuple(wanted.parameters))
+        query = _count(tuple(wanted.parameters), wanted.labels)
         return int((await self._tx.execute(query, {"user_id": user_id, **wanted.parameters})).scalar_one())
 
     async def list_alive(self, user_id: UUID, *, limit: int) -> Sequence[VMView]:
@@ -251,6 +283,10 @@ def _view(row: sa.Row[Any], now: datetime, second: int) -> VMView:
         last_stopped,
         terminated_at,
         uptime_seconds,
+        snapshot_id,
+        ssh_keys,
+        labels,
+        delete_protection,
         operation_id,
         operation_kind,
         operation_progress,
@@ -293,6 +329,10 @@ def _view(row: sa.Row[Any], now: datetime, second: int) -> VMView:
         (uptime_seconds + session) / SECONDS_PER_HOUR,
         session / SECONDS_PER_HOUR,
         cost / MICROS_PER_CREDIT,
+        snapshot_id,
+        [SSHKeyView(key["name"], key["fingerprint"]) for key in ssh_keys],
+        labels,
+        delete_protection,
         created_at,
         updated_at,
         last_started,

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Final
 from uuid import UUID
 
+from zentry.compute.simulator.console import boot_log
 from zentry.compute.simulator.faults import Faults
 from zentry.compute.simulator.latency import Latency
 from zentry.compute.simulator.load import measure
@@ -24,6 +25,9 @@ from zentry.platform.clock import Clock
 
 CHUNK: Final = 200
 """Machines measured before other tasks get a turn: a few milliseconds."""
+
+CAPABILITIES: Final = Capabilities(history=True, resize=True, rebuild=True, snapshots=True, console=True)
+"""What a simulated host can do."""
 
 
 class SimulatorDriver:
@@ -37,7 +41,7 @@ class SimulatorDriver:
         self, world: World, *, clock: Clock, seed: int, latency: Latency, faults: Faults | None = None
     ) -> None:
         self.name = "simulator"
-        self.capabilities = Capabilities(history=True)
+        self.capabilities = CAPABILITIES
         self.world = world
         self.faults = Faults() if faults is None else faults
         self._clock = clock
@@ -62,6 +66,29 @@ class SimulatorDriver:
     async def reboot(self, vm_id: UUID, *, fence: int, order: UUID) -> None:
         """Restart the machine, once per order; one at rest is started."""
         await self._carry_out(Order(Action.REBOOT, vm_id, fence, order=order))
+
+    async def resize(self, spec: VMSpec, *, fence: int) -> None:
+        """Give a machine that is off another size, on another host where its own has no room.
+
+        `DriverRejected` with `MACHINE_RUNNING` or `NO_CAPACITY` too.
+        """
+        await self._carry_out(Order(Action.RESIZE, spec.vm_id, fence, spec=spec))
+
+    async def rebuild(self, spec: VMSpec, *, fence: int, order: UUID) -> None:
+        """Begin afresh from an image, once per order."""
+        await self._carry_out(Order(Action.REBUILD, spec.vm_id, fence, spec=spec, order=order))
+
+    async def snapshot(self, vm_id: UUID, snapshot_id: UUID, *, fence: int) -> None:
+        """Copy the disk, unless the snapshot is there."""
+        await self._carry_out(Order(Action.SNAPSHOT, vm_id, fence, snapshot_id=snapshot_id))
+
+    async def restore(self, vm_id: UUID, snapshot_id: UUID, *, fence: int, order: UUID) -> None:
+        """Bring the disk back, once per order; `DriverRejected` with `UNKNOWN_SNAPSHOT` too."""
+        await self._carry_out(Order(Action.RESTORE, vm_id, fence, snapshot_id=snapshot_id, order=order))
+
+    async def delete_snapshot(self, vm_id: UUID, snapshot_id: UUID, *, fence: int) -> None:
+        """Remove a snapshot, if it is there."""
+        await self._carry_out(Order(Action.DELETE_SNAPSHOT, vm_id, fence, snapshot_id=snapshot_id))
 
     async def ensure_absent(self, vm_id: UUID, *, fence: int) -> None:
         """Remove the machine; its fence is remembered."""
@@ -111,6 +138,12 @@ class SimulatorDriver:
             ]
             await self._clock.sleep(0)
         return samples
+
+    async def console(self, vm_id: UUID) -> str:
+        """Return the log of the last boot; `DriverRejected` (`UNKNOWN_MACHINE`) for a machine that is not there."""
+        await self._meet_faults(Action.CONSOLE)
+        booted = self.world.last_boot(vm_id)
+        return "" if booted is None else boot_log(self._seed, booted)
 
     async def hosts(self) -> Sequence[HostState]:
         """Report the hosts, by number."""

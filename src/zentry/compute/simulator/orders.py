@@ -17,10 +17,16 @@ class Action(StrEnum):
     STOP = "ensure_stopped"
     REBOOT = "reboot"
     REMOVE = "ensure_absent"
+    RESIZE = "resize"
+    REBUILD = "rebuild"
+    SNAPSHOT = "snapshot"
+    RESTORE = "restore"
+    DELETE_SNAPSHOT = "delete_snapshot"
     OBSERVE = "observe"
     INVENTORY = "inventory"
     SAMPLE = "sample"
     HISTORY = "sample_history"
+    CONSOLE = "console"
     HOSTS = "hosts"
 
 
@@ -32,6 +38,8 @@ class Order:
     vm_id: UUID
     fence: int
     spec: VMSpec | None = None
-    """Of CREATE only."""
+    """Of CREATE, RESIZE and REBUILD only."""
     order: UUID | None = None
-    """Of REBOOT only: the id under which it happens once."""
+    """Of REBOOT, REBUILD and RESTORE: the id under which it happens once."""
+    snapshot_id: UUID | None = None
+    """Of orders about a snapshot."""

@@ -6,7 +6,8 @@ with the `sqlite3` program finds its way.
 - `hosts` carries what is used of it, so that placing a machine reads one index entry, not every machine.
 - `fences` outlives machines, because an old order may arrive long after its machine is gone.
 - `power_changes` is a machine's past; `rested_us` is how long it had stood still when the change came.
-- `reboots` are the orders that were carried out, each once.
+- `reboots` are the orders to reboot a machine or to replace its disk that were carried out, each once.
+- `snapshots` outlive machines.
 - `effects` counts what really happened, for tests that kill workers.
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Kept in the file as `user_version`."""
 
 SCHEMA: Final = (
@@ -82,3 +83,17 @@ SCHEMA: Final = (
     FROM machines JOIN fences USING (vm_id) JOIN hosts ON hosts.number = machines.host
     """,
 )
+
+LATER: Final = {
+    1: (
+        """
+        CREATE TABLE snapshots (
+            snapshot_id TEXT PRIMARY KEY,
+            vm_id TEXT NOT NULL,
+            disk_gib INTEGER NOT NULL,
+            image TEXT NOT NULL
+        ) WITHOUT ROWID
+        """,
+    ),
+}
+"""What a world of an older version lacks."""

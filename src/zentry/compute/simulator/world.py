@@ -19,16 +19,19 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 from zentry.compute.driver import DriverRejected, DriverUnavailable, StaleFence
+from zentry.compute.simulator import disks
+from zentry.compute.simulator.console import Booted
 from zentry.compute.simulator.load import Subject
 from zentry.compute.simulator.orders import Action, Order
-from zentry.compute.simulator.tables import SCHEMA, VERSION
+from zentry.compute.simulator.tables import LATER, SCHEMA, VERSION
 from zentry.compute.types import HostState, Observation, Power, VMSpec
 
 BUSY_SECONDS: Final = 10.0
@@ -159,6 +162,35 @@ class World:
         )
         return [_past(row, at_us) for row in rows]
 
+    def last_boot(self, vm_id: UUID) -> Booted | None:
+        """Return a machine with its last boot, None before the first; `DriverRejected` when it is not there."""
+        machines = self._read(
+            "SELECT name, vcpus, memory_mib, disk_gib, image, ip_address FROM machines WHERE vm_id = ?", (str(vm_id),)
+        )
+        if not machines:
+            message = f"The simulator has no machine {vm_id}; it has to be created first."
+            raise DriverRejected(message, code="UNKNOWN_MACHINE")
+        changes = self._read(
+            "SELECT power, at_us FROM power_changes WHERE vm_id = ? ORDER BY at_us DESC, number DESC LIMIT 2",
+            (str(vm_id),),
+        )
+        booted = next((at_us for power, at_us in changes if power == Power.ON), None)
+        if booted is None:
+            return None
+        stopped = _instant(changes[0][1]) if changes[0][0] == Power.OFF else None
+        name, vcpus, memory_mib, disk_gib, image, ip_address = machines[0]
+        return Booted(
+            vm_id,
+            name,
+            vcpus=vcpus,
+            memory_mib=memory_mib,
+            disk_gib=disk_gib,
+            image=image,
+            ip_address=ip_address,
+            booted_at=_instant(booted),
+            stopped_at=stopped,
+        )
+
     def effects(self, vm_id: UUID) -> Mapping[Action, int]:
         """Return how often each action really did something to the machine, also to one that is gone."""
         rows = self._read("SELECT action, times FROM effects WHERE vm_id = ?", (str(vm_id),))
@@ -167,13 +199,19 @@ class World:
     def _is_due(self, order: Order) -> bool:
         self._remember_fence(order)
         power = self._value("SELECT power FROM machines WHERE vm_id = ?", (str(order.vm_id),))
+        if order.action in disks.ACTIONS:
+            return disks.is_due(self._connection, order, power)
         if order.action is Action.CREATE:
+            if power is None and order.spec is not None and order.spec.snapshot_id is not None:
+                disks.ensure_snapshot(self._connection, replace(order, snapshot_id=order.spec.snapshot_id))
             return power is None
         if order.action is Action.REMOVE:
             return power is not None
         if power is None:
             message = f"The simulator has no machine {order.vm_id}; it has to be created first."
             raise DriverRejected(message, code="UNKNOWN_MACHINE")
+        if order.action is Action.RESIZE:
+            return self._is_resize_due(order, power)
         if order.action is Action.REBOOT:
             query = "SELECT 1 FROM reboots WHERE vm_id = ? AND order_id = ?"
             return self._value(query, (str(order.vm_id), str(order.order))) is None
@@ -198,8 +236,13 @@ class World:
             case Action.REBOOT:
                 self._connection.execute("INSERT INTO reboots VALUES (?, ?)", (str(order.vm_id), str(order.order)))
                 self._turn(order.vm_id, Power.ON, _microseconds(at))
+            case Action.RESIZE:
+                assert order.spec is not None, "a machine is resized to a specification"
+                self._resize(order.spec)
             case Action.REMOVE:
                 self._remove(order.vm_id)
+            case action if action in disks.ACTIONS:
+                disks.apply(self._connection, order)
             case _:
                 raise AssertionError(order.action)
 
@@ -246,6 +289,61 @@ class World:
             raise DriverRejected(message, code="NO_CAPACITY")
         return int(host)
 
+    def _is_resize_due(self, order: Order, power: str) -> bool:
+        assert order.spec is not None, "a machine is resized to a specification"
+        spec = order.spec
+        query = "SELECT vcpus, memory_mib, disk_gib, instance_type FROM machines WHERE vm_id = ?"
+        vcpus, memory_mib, disk_gib, type_ = self._connection.execute(query, (str(order.vm_id),)).fetchone()
+        if (vcpus, memory_mib, type_) == (
+            spec.vcpus,
+            spec.memory_mib,
+            spec.instance_type,
+        ) and disk_gib >= spec.disk_gib:
+            return False
+        if power == Power.ON:
+            message = f"The machine {order.vm_id} runs; it has to be stopped before it is resized."
+            raise DriverRejected(message, code="MACHINE_RUNNING")
+        return True
+
+    def _resize(self, spec: VMSpec) -> None:
+        """Change the size, with room on the machine's own host if there is any, else on another."""
+        vm_id = str(spec.vm_id)
+        host, vcpus, memory_mib = self._connection.execute(
+            "SELECT host, vcpus, memory_mib FROM machines WHERE vm_id = ?", (vm_id,)
+        ).fetchone()
+        more = {"host": host, "vcpus": spec.vcpus - vcpus, "memory_mib": spec.memory_mib - memory_mib}
+        fits = self._value(
+            """
+            UPDATE hosts SET vcpus_used = vcpus_used + :vcpus, memory_mib_used = memory_mib_used + :memory_mib
+            WHERE number = :host
+                AND (:vcpus <= 0 OR vcpus - vcpus_used >= :vcpus)
+                AND (:memory_mib <= 0 OR memory_mib - memory_mib_used >= :memory_mib)
+            RETURNING number
+            """,
+            more,
+        )
+        if fits is None:
+            roomy = self._place(spec)
+            self._leave(host, vcpus, memory_mib)
+            host = roomy
+        self._connection.execute(
+            """
+            UPDATE machines SET host = ?, vcpus = ?, memory_mib = ?, disk_gib = max(disk_gib, ?), instance_type = ?
+            WHERE vm_id = ?
+            """,
+            (host, spec.vcpus, spec.memory_mib, spec.disk_gib, spec.instance_type, vm_id),
+        )
+
+    def _leave(self, host: int, vcpus: int, memory_mib: int) -> None:
+        self._connection.execute(
+            """
+            UPDATE hosts SET
+                vcpus_used = vcpus_used - ?, memory_mib_used = memory_mib_used - ?, machines = machines - 1
+            WHERE number = ?
+            """,
+            (vcpus, memory_mib, host),
+        )
+
     def _turn(self, vm_id: UUID, power: Power, at_us: int) -> None:
         """Set the power; its past stays in order even if a worker's clock is behind another's."""
         number, last_us, last_power, rested_us = self._connection.execute(
@@ -269,14 +367,7 @@ class World:
         host, vcpus, memory_mib = self._connection.execute(
             "DELETE FROM machines WHERE vm_id = ? RETURNING host, vcpus, memory_mib", (str(vm_id),)
         ).fetchone()
-        self._connection.execute(
-            """
-            UPDATE hosts SET
-                vcpus_used = vcpus_used - ?, memory_mib_used = memory_mib_used - ?, machines = machines - 1
-            WHERE number = ?
-            """,
-            (vcpus, memory_mib, host),
-        )
+        self._leave(host, vcpus, memory_mib)
 
     def _prepare(self, fleet: Fleet) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -284,8 +375,8 @@ class World:
         self._connection.execute("PRAGMA foreign_keys = ON")
         with self._transaction():
             version = self._value("PRAGMA user_version")
-            if version == 0:
-                for statement in SCHEMA:
+            if version in {0, *LATER}:
+                for statement in LATER[version] if version else (*SCHEMA, *chain(*LATER.values())):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {VERSION}")
             elif version != VERSION:
@@ -370,6 +461,10 @@ def _past(row: tuple[Any, ...], at_us: int) -> Past:
 
 def _json(vm_ids: Sequence[UUID]) -> str:
     return json.dumps([str(vm_id) for vm_id in dict.fromkeys(vm_ids)])
+
+
+def _instant(microseconds: int) -> datetime:
+    return _EPOCH + microseconds * _MICROSECOND
 
 
 def _microseconds(instant: datetime) -> int:
