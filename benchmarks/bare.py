@@ -41,6 +41,11 @@ class _Specs(msgspec.Struct):
     storage: str
 
 
+class _SSHKey(msgspec.Struct):
+    name: str
+    fingerprint: str
+
+
 class _Operation(msgspec.Struct):
     id: UUID
     kind: str
@@ -67,11 +72,19 @@ class _VM(msgspec.Struct):
     uptime_hours: float
     current_session_hours: float
     total_cost: float
+    snapshot_id: UUID | None
+    ssh_keys: list[_SSHKey]
+    labels: dict[str, str]
+    delete_protection: bool
     created_at: datetime
     updated_at: datetime | None
     last_started: datetime | None
     last_stopped: datetime | None
     terminated_at: datetime | None
+
+
+_read_keys: Final = msgspec.json.Decoder(list[_SSHKey]).decode
+_read_labels: Final = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class _Page(msgspec.Struct):
@@ -142,6 +155,10 @@ def _machine(row: Any, now: datetime) -> _VM:
         (row["uptime_seconds"] + session) / _HOUR,
         session / _HOUR,
         cost / _MICROS,
+        row["snapshot_id"],
+        _read_keys(row["ssh_keys"]),
+        _read_labels(row["labels"]),
+        row["delete_protection"],
         row["created_at"],
         row["updated_at"],
         row["last_started"],

@@ -27,7 +27,9 @@ def recorded(database: Database) -> Iterator[list[Statement]]:
     statements: list[Statement] = []
 
     def note(_connection: object, _cursor: object, sql: str, parameters: Any, context: Any, _many: bool) -> None:  # noqa: FBT001 - SQLAlchemy passes it
-        statements.append(Statement(sql, list(parameters), list(context.compiled.positiontup or ())))
+        expanded = context._expanded_parameters  # noqa: SLF001 - the names of a list's members stand nowhere else
+        names = [one for name in context.compiled.positiontup or () for one in expanded.get(name, (name,))]
+        statements.append(Statement(sql, list(parameters), names))
 
     engine = database.writer.sync_engine
     sa.event.listen(engine, "before_cursor_execute", note)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -82,7 +83,7 @@ class Notifications:
         lost = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: lost.set())
-            await connection.add_listener(CHANNEL, self._receive)
+            await connection.add_listener(CHANNEL, partial(self._receive, connection.get_server_pid()))
             self._waiting.clear()
             self._signals.complete = True
             CONNECTED.set(1)
@@ -108,8 +109,9 @@ class Notifications:
                 await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payload, timeout=_PING_SECONDS)
                 SENT.inc()
 
-    def _receive(self, connection: Any, pid: int, _channel: str, payload: object) -> None:
-        if pid == connection.get_server_pid():
+    def _receive(self, own_pid: int, _connection: object, pid: int, _channel: str, payload: object) -> None:
+        # The connection cannot be asked who it is: it may have ended before its last message is handed on.
+        if pid == own_pid:
             return  # Our own: poked here already.
         RECEIVED.inc()
         for topic in str(payload).split(_SEPARATOR):
