@@ -112,7 +112,7 @@ async def open_platform(
     """Put the platform together, and let go of files and connections at the end."""
     clock = clock or SystemClock()
     random = random or SystemRandom()
-    signals = Signals()
+    signals = Signals(clock.timeout)
     database = Database(settings.resolved_database, clock=clock, random=random, signals=signals)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(database.close)

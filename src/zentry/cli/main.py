@@ -57,14 +57,24 @@ def _explain(error: Exception) -> str | None:
 
 
 @app.command()
-def serve(host: HostOption = None, port: PortOption = None, data_dir: DataDirOption = None) -> None:
+def serve(
+    host: HostOption = None,
+    port: PortOption = None,
+    data_dir: DataDirOption = None,
+    time_scale: Annotated[
+        float | None,
+        typer.Option(
+            min=1, max=600, help="Let time run this many times as fast, for demonstrations.", show_default=False
+        ),
+    ] = None,
+) -> None:
     """Run the whole platform in one process: API and worker."""
     from zentry.cli.configuration import load_settings
 
     settings = load_settings(host=host, port=port, data_dir=data_dir)
     from zentry.cli.serving import run
 
-    run(settings, api=True, worker=True, migrate=settings.database.migrate_on_start)
+    run(settings, api=True, worker=True, migrate=settings.database.migrate_on_start, time_scale=time_scale)
 
 
 @app.command()

@@ -16,6 +16,8 @@ import uvloop
 import zentry
 from zentry.cli.storage import hold_storage, shown_database
 from zentry.cli.terminal import out
+from zentry.cli.time_scale import scaled, set_clock
+from zentry.platform.clock import Clock, ScaledClock, SystemClock
 from zentry.platform.logging import configure_logging
 from zentry.platform.production import ensure_safe, problems
 from zentry.platform.settings import Settings
@@ -28,11 +30,13 @@ _GC_THRESHOLDS: Final = (50_000, 20, 100)
 _log = structlog.get_logger(__name__)
 
 
-def run(settings: Settings, *, api: bool, worker: bool, migrate: bool) -> None:
+def run(settings: Settings, *, api: bool, worker: bool, migrate: bool, time_scale: float | None = None) -> None:
     """Run until told to stop."""
     _stop_at_once_on_signals()
     configure_logging(settings.log)
     ensure_safe(settings)
+    if time_scale is not None:
+        settings = scaled(settings, time_scale)
     for problem in problems(settings):
         _log.warning("settings.unwise", setting=problem.setting, why=problem.why, fix=problem.fix)
     with hold_storage(settings) as chosen, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -42,10 +46,13 @@ def run(settings: Settings, *, api: bool, worker: bool, migrate: bool) -> None:
 
             # Before everything that takes time, so that a port in use is told at once.
             listening = bind(chosen.server)
-        runner.run(_run(chosen, listening, worker=worker, migrate=migrate))
+        clock = SystemClock() if time_scale is None else ScaledClock(time_scale)
+        runner.run(_run(chosen, listening, clock, worker=worker, migrate=migrate))
 
 
-async def _run(settings: Settings, listening: socket.socket | None, *, worker: bool, migrate: bool) -> None:
+async def _run(
+    settings: Settings, listening: socket.socket | None, clock: Clock, *, worker: bool, migrate: bool
+) -> None:
     from zentry.wiring import Platform, open_platform
 
     stop = _stop_on_signals()
@@ -61,16 +68,18 @@ async def _run(settings: Settings, listening: socket.socket | None, *, worker: b
             platform.app,
             settings=settings.server,
             clock=platform.clock,
-            on_started=lambda: _announce_api(settings, url_of(listening), alone=not worker),
+            on_started=lambda: _announce_api(settings, url_of(listening), clock, alone=not worker),
         )
         async with _exit_on(stop, server):
             await server.serve(sockets=[listening])
 
-    async with open_platform(settings) as platform:
+    async with open_platform(settings, clock=clock) as platform:
         if migrate:
             await platform.migrations.upgrade()
         else:
             await platform.migrations.require_head()
+        if platform.database.dialect == "sqlite":
+            await set_clock(clock, platform.database)
         tune_garbage_collection()
         if not worker:
             await serve(platform)
@@ -131,11 +140,13 @@ def tune_garbage_collection() -> None:
     gc.set_threshold(*_GC_THRESHOLDS)
 
 
-def _announce_api(settings: Settings, url: str, *, alone: bool) -> None:
+def _announce_api(settings: Settings, url: str, clock: Clock, *, alone: bool) -> None:
     out.print(f"[bold]Zentry Cloud[/] {zentry.__version__}{' (API)' if alone else ''}")
     out.print(f"  API   {url}", soft_wrap=True, highlight=False)
     if settings.server.docs:
         out.print(f"  Docs  {url}/docs", soft_wrap=True, highlight=False)
+    if isinstance(clock, ScaledClock):
+        out.print(f"  Time  {clock.now():%Y-%m-%d %H:%M} UTC, {clock.scale:g} times as fast", highlight=False)
     _announce_data(settings)
 
 

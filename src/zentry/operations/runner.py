@@ -147,7 +147,7 @@ class OperationRunner:
             raise _DeadlineExceeded(remaining)
         try:
             with STEP_SECONDS.labels(kind.name, step.name).time():
-                async with asyncio.timeout(remaining):
+                async with self._clock.timeout(remaining):
                     await step.act(claim)
         except TimeoutError as error:
             raise _DeadlineExceeded(remaining) from error

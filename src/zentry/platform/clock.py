@@ -29,6 +29,10 @@ class Clock(Protocol):
         """Wait for `seconds` of this clock's time."""
         ...
 
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        """Return a context that ends with `TimeoutError` after `seconds` of this clock's time."""
+        ...
+
 
 class SystemClock:
     """The machine's clock."""
@@ -46,6 +50,41 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Wait for `seconds`."""
         await asyncio.sleep(seconds)
+
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        """Return a context that ends after `seconds`."""
+        return asyncio.timeout(seconds)
+
+
+class ScaledClock:
+    """The machine's clock, running faster: for demonstrations in which an hour passes in a minute."""
+
+    follows_database = False
+
+    def __init__(self, scale: float) -> None:
+        self.scale = scale
+        self._real_start = time.monotonic()
+        self._start = datetime.now(UTC)
+
+    def now(self) -> datetime:
+        """Return the present instant."""
+        return self._start + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        """Return how many seconds have passed, on this clock."""
+        return (time.monotonic() - self._real_start) * self.scale
+
+    def catch_up(self, instant: datetime) -> None:
+        """Jump forward to an instant, unless it has passed: data from an earlier run must not lie in the future."""
+        self._start += max(timedelta(0), instant - self.now())
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for `seconds` of this clock."""
+        await asyncio.sleep(seconds / self.scale)
+
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        """Return a context that ends after `seconds` of this clock."""
+        return asyncio.timeout(seconds / self.scale)
 
 
 class ManualClock:
@@ -78,6 +117,10 @@ class ManualClock:
         """Move the clock by `seconds` and let other tasks run."""
         self.advance(timedelta(seconds=max(0.0, seconds)))
         await asyncio.sleep(0)
+
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        """Return a context that ends after `seconds` of real time: nobody moves this clock while one waits."""
+        return asyncio.timeout(seconds)
 
 
 def whole_second(instant: datetime) -> datetime:

@@ -19,7 +19,8 @@ OPERATION_ENDED: Final = "operations.ended"
 class Signals:
     """Topics that tasks wait on and others poke."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeout: Callable[[float], asyncio.Timeout] = asyncio.timeout) -> None:
+        self.timeout = timeout
         # Dictionaries for their order: who listened first is woken first, which a simulation repeats.
         self._waiters: defaultdict[str, dict[asyncio.Event, None]] = defaultdict(dict)
         self.carrier: Callable[[Sequence[str]], None] | None = None
@@ -76,7 +77,7 @@ class Listening:
     async def wait(self, timeout_seconds: float) -> bool:
         """Wait for a poke; False when the time ran out first."""
         try:
-            async with asyncio.timeout(timeout_seconds):
+            async with self._signals.timeout(timeout_seconds):
                 await self._event.wait()
         except TimeoutError:
             return False

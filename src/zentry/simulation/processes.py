@@ -92,6 +92,10 @@ class ProcessClock:
         await self._clock.sleep(seconds)
         await self._process.breathe()
 
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        """Return a context that ends after `seconds`."""
+        return self._clock.timeout(seconds)
+
 
 class ProcessDatabase(SynchronousDatabase):
     """The database as one process reaches it."""

@@ -75,6 +75,10 @@ class VirtualClock:
         """Wait for `seconds` of virtual time."""
         await asyncio.sleep(seconds)
 
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        """Return a context that ends after `seconds` of virtual time."""
+        return asyncio.timeout(seconds)
+
 
 def run_virtually(main: Coroutine[Any, Any, Result], loop: VirtualLoop) -> Result:
     """Run to the end on virtual time, and cancel what is left over."""
