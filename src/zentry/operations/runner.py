@@ -242,11 +242,13 @@ class OperationRunner:
             await self._clock.sleep(self._settings.lease_seconds / 3)
             if not self._driving:
                 continue
+            # As it is now: what is claimed while we ask has a fresh lease, and is not among those that are kept.
+            driving = dict(self._driving)
             try:
                 async with self._database.work() as tx:
-                    kept = await OperationQueue(tx).renew(list(self._driving), owner=self._owner, lease=self._lease)
+                    kept = await OperationQueue(tx).renew(list(driving), owner=self._owner, lease=self._lease)
             except Exception:  # noqa: BLE001 - a process edge: the fence protects us if leases run out
                 _log.exception("operation.renewal_failed")
                 continue
-            for operation_id in self._driving.keys() - kept:
-                self._driving[operation_id].cancel()
+            for operation_id in driving.keys() - kept:
+                driving[operation_id].cancel()
