@@ -53,7 +53,7 @@ async def test_a_thousand_requests_find_the_server_as_its_document_says(database
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", [101, 102])
+@pytest.mark.parametrize("seed", range(101, 109))
 async def test_ten_thousand_requests_find_the_server_as_its_document_says(
     database_url: str, tmp_path: Path, seed: int
 ) -> None:

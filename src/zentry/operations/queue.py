@@ -50,6 +50,39 @@ _NEXT_DUE: Final = sa.select(
     sa.select(sa.func.min(operations.c.not_before)).where(is_pending).scalar_subquery(),
     sa.select(sa.func.min(operations.c.lease_until)).where(is_running).scalar_subquery(),
 )
+_IDS: Final = sa.bindparam("ids", expanding=True, type_=sa.Uuid)
+_RAISE_FENCES: Final = sa.update(vms).where(vms.c.id.in_(_IDS)).values(fence=vms.c.fence + 1)
+_CLAIM: Final = (
+    sa.update(operations)
+    .where(operations.c.id.in_(_IDS))
+    .values(
+        status=OperationStatus.RUNNING,
+        owner=sa.bindparam("owner_"),
+        lease_until=sa.bindparam("until"),
+        attempt=operations.c.attempt + 1,
+        started_at=sa.func.coalesce(operations.c.started_at, sa.bindparam("now", type_=operations.c.started_at.type)),
+        fence=sa.select(vms.c.fence).where(vms.c.id == operations.c.vm_id).scalar_subquery(),
+    )
+    .returning(
+        operations.c.id,
+        operations.c.kind,
+        operations.c.vm_id,
+        operations.c.project_id,
+        operations.c.user_id,
+        operations.c.fence,
+        operations.c.step,
+        operations.c.undoing,
+        operations.c.attempt,
+        operations.c.deadline,
+        operations.c.input,
+    )
+)
+_RENEW: Final = (
+    sa.update(operations)
+    .where(operations.c.id.in_(_IDS), operations.c.owner == sa.bindparam("owner_"), is_running)
+    .values(lease_until=sa.bindparam("until"))
+    .returning(operations.c.id)
+)
 _HELD: Final = sa.select(operations.c.id).where(
     operations.c.id == sa.bindparam("operation_id"), operations.c.fence == sa.bindparam("fence"), is_running
 )
@@ -158,48 +191,16 @@ class OperationQueue:
         rows = (await self._tx.execute(_DUE, {"now": now, "most": limit})).all()
         if not rows:
             return []
-        await self._tx.execute(
-            sa.update(vms).where(vms.c.id.in_([row.vm_id for row in rows])).values(fence=vms.c.fence + 1)
-        )
-        fence = sa.select(vms.c.fence).where(vms.c.id == operations.c.vm_id).scalar_subquery()
+        await self._tx.execute(_RAISE_FENCES, {"ids": [row.vm_id for row in rows]})
         claimed = await self._tx.execute(
-            sa.update(operations)
-            .where(operations.c.id.in_([row.id for row in rows]))
-            .values(
-                status=OperationStatus.RUNNING,
-                owner=owner,
-                lease_until=now + lease,
-                attempt=operations.c.attempt + 1,
-                started_at=sa.func.coalesce(operations.c.started_at, now),
-                fence=fence,
-            )
-            .returning(
-                operations.c.id,
-                operations.c.kind,
-                operations.c.vm_id,
-                operations.c.project_id,
-                operations.c.user_id,
-                operations.c.fence,
-                operations.c.step,
-                operations.c.undoing,
-                operations.c.attempt,
-                operations.c.deadline,
-                operations.c.input,
-            )
+            _CLAIM, {"ids": [row.id for row in rows], "owner_": owner, "until": now + lease, "now": now}
         )
         return [Claim(*values(row)) for row in claimed.all()]
 
     async def renew(self, operation_ids: Sequence[UUID], *, owner: str, lease: timedelta) -> set[UUID]:
         """Prolong leases; return the ids that are still the owner's."""
         kept = await self._tx.execute(
-            sa.update(operations)
-            .where(
-                operations.c.id.in_(operation_ids),
-                operations.c.owner == owner,
-                is_running,
-            )
-            .values(lease_until=self._tx.now + lease)
-            .returning(operations.c.id)
+            _RENEW, {"ids": list(operation_ids), "owner_": owner, "until": self._tx.now + lease}
         )
         return {row.id for row in kept.all()}
 
