@@ -235,3 +235,25 @@ async def test_labels_are_kept_once_for_each_key(platform: PlatformUnderTest) ->
         rows = (await tx.execute(sa.select(vm_labels.c.key, vm_labels.c.value))).all()
 
     assert [tuple(row) for row in rows] == [("b", "3")]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "words"),
+    [
+        ("GET", "/vms?label_selector=env%3D%3D%3D", None, "Write it as in `env=prod,tier!=web"),
+        ("GET", "/vms?cursor=nonsense", None, "send `next_cursor` of the page before"),
+        ("POST", "/projects", {"name": "a/b"}, "letters, digits, spaces, `-` and `_`"),
+        ("POST", "/ssh-keys", {"name": "a/b", "public_key": "ssh-ed25519 AAAA"}, "begins with a letter or a digit"),
+    ],
+)
+async def test_what_does_not_match_a_pattern_is_told_in_words(
+    platform: PlatformUnderTest, method: str, path: str, body: dict[str, str] | None, words: str
+) -> None:
+    account = await platform.signup()
+
+    answer = await platform.client.request(method, path, json=body, headers=account.headers)
+
+    error = answer.json()
+    assert (answer.status_code, error["error_code"]) == (400, "VALIDATION_ERROR")
+    assert words in error["message"]
+    assert "^" not in error["message"]

@@ -23,6 +23,7 @@ from starlette.types import Receive, Scope, Send
 from zentry.platform.clock import Clock
 from zentry.platform.db.faults import is_database_away
 from zentry.platform.errors import InvalidInput, Unavailable, ZentryError
+from zentry.platform.wire import words_of_pattern
 
 _log = structlog.get_logger(__name__)
 
@@ -195,6 +196,8 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
     kind = str(error["type"])
     location: Iterable[Any] = error["loc"][1:]  # The first part says body, query, path or header.
     message = str(error["msg"]).removeprefix("Value error, ")
+    if kind == "string_pattern_mismatch":
+        message = words_of_pattern(error["ctx"]["pattern"]) or message
     if kind == "json_invalid":
         message, location = f"The body is not valid JSON, at character {error['loc'][-1]}.", ()
     field = ".".join(str(part) for part in location)

@@ -18,11 +18,14 @@ import sqlalchemy as sa
 
 from zentry.platform.db import Transaction
 from zentry.platform.errors import IdempotencyMismatch, InvalidInput
+from zentry.platform.wire import pattern_in_words
 from zentry.schema.operations import idempotency_keys
 
 KEPT_FOR: Final = timedelta(hours=24)
 _SWEEP_BATCH: Final = 1000
-KEY_PATTERN: Final = "^[!-~]{1,255}$"
+KEY_PATTERN: Final = pattern_in_words(
+    "^[!-~]{1,255}$", "This is no key: up to 255 visible ASCII characters without spaces, such as a UUID."
+)
 _KEY: Final = re.compile(r"[!-~]{1,255}")
 
 

@@ -12,8 +12,12 @@ from typing import Final
 from uuid import UUID
 
 from zentry.platform.errors import InvalidInput
+from zentry.platform.wire import pattern_in_words
 
-CURSOR_PATTERN: Final = "^[0-9][0-9a-f]{46}$"
+CURSOR_PATTERN: Final = pattern_in_words(
+    "^[0-9][0-9a-f]{46}$",
+    "This is no cursor: send `next_cursor` of the page before as it is, or none for the first page.",
+)
 
 _FORM: Final = re.compile(r"([0-9])([0-9a-f]{14})([0-9a-f]{32})")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

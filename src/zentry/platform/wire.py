@@ -27,6 +27,20 @@ def none_of(words: Iterable[str]) -> dict[str, JsonValue]:
     return {"not": {"pattern": f"^ *({'|'.join(spelled)}) *$"}}
 
 
+_WORDS: Final[dict[str, str]] = {}
+
+
+def pattern_in_words(pattern: str, words: str) -> str:
+    """Return the pattern; a text that does not match it is refused with these words, a sentence for a person."""
+    assert _WORDS.setdefault(pattern, words) == words, f"{pattern} has two sets of words"
+    return pattern
+
+
+def words_of_pattern(pattern: str) -> str | None:
+    """Return how a pattern is put to a person, if it was said."""
+    return _WORDS.get(pattern)
+
+
 CATALOGUE: Final = "x-catalogue"
 
 

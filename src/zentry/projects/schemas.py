@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from zentry.platform import money
-from zentry.platform.wire import ReadModel, WriteModel, none_of
+from zentry.platform.wire import ReadModel, WriteModel, none_of, pattern_in_words
 from zentry.projects.quotas import Drift, Quota, Resource
 from zentry.projects.types import Project, ProjectStatistics
 from zentry.schema.vms import VMStatus
@@ -28,10 +28,15 @@ def _trimmed(name: str) -> str:
     return name
 
 
+PROJECT_NAME_PATTERN: Final = pattern_in_words(
+    r"^ *[a-zA-Z0-9_-][a-zA-Z0-9 _-]*$", "A name is made of letters, digits, spaces, `-` and `_`."
+)
+WITHOUT_NUL: Final = pattern_in_words(r"^[^\x00]*$", "The text must not hold the character NUL.")
+
 ProjectName = Annotated[
     str,
     # At least one character that is not a space; spaces around the name are cut off.
-    StringConstraints(min_length=1, max_length=100, pattern=r"^ *[a-zA-Z0-9_-][a-zA-Z0-9 _-]*$"),
+    StringConstraints(min_length=1, max_length=100, pattern=PROJECT_NAME_PATTERN),
     AfterValidator(_trimmed),
     Field(
         description="Letters, digits, spaces, `-` and `_`; unique among your projects in any case of its letters. "
@@ -41,7 +46,7 @@ ProjectName = Annotated[
     ),
 ]
 # PostgreSQL has no NUL in texts.
-ProjectDescription = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
+ProjectDescription = Annotated[str, StringConstraints(max_length=500, pattern=WITHOUT_NUL)]
 
 
 class ProjectCreate(WriteModel):

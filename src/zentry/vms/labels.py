@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from zentry.platform.errors import InvalidInput
+from zentry.platform.wire import pattern_in_words
 
 MAX_LABELS: Final = 32
 MAX_KEY_LENGTH: Final = 253
@@ -21,14 +22,27 @@ _MAX_REQUIREMENTS: Final = 16
 
 _NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _DNS_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-KEY_PATTERN: Final = rf"^(?:{_DNS_LABEL}(?:\.{_DNS_LABEL})*/)?{_NAME}$"
-VALUE_PATTERN: Final = rf"^(?:{_NAME})?$"
+KEY_PATTERN: Final = pattern_in_words(
+    rf"^(?:{_DNS_LABEL}(?:\.{_DNS_LABEL})*/)?{_NAME}$",
+    "This is no key of a label: up to 63 letters, digits, `-`, `_` and `.`, a letter or digit at both ends, and maybe "
+    "a DNS name and `/` before it, as in `env` and `example.com/team`.",
+)
+VALUE_PATTERN: Final = pattern_in_words(
+    rf"^(?:{_NAME})?$",
+    "This is no value of a label: none, or up to 63 letters, digits, `-`, `_` and `.`, a letter or digit at both ends.",
+)
 
 _KEY: Final = KEY_PATTERN[1:-1]
 _VALUE: Final = VALUE_PATTERN[1:-1]
 _VALUES: Final = rf" *{_VALUE} *(?:, *{_VALUE} *)*"
 _REQUIREMENT: Final = rf" *(?:! *{_KEY}|{_KEY} *(?:(?:==|=|!=) *{_VALUE}| +(?:in|notin) *\({_VALUES}\))?) *"
-SELECTOR_PATTERN: Final = rf"^{_REQUIREMENT}(?:,{_REQUIREMENT}){{0,{_MAX_REQUIREMENTS - 1}}}$"
+_NO_SELECTOR: Final = (
+    f"This is no label selector of at most {_MAX_REQUIREMENTS} requirements. "
+    "Write it as in `env=prod,tier!=web,zone in (a,b),!legacy`."
+)
+SELECTOR_PATTERN: Final = pattern_in_words(
+    rf"^{_REQUIREMENT}(?:,{_REQUIREMENT}){{0,{_MAX_REQUIREMENTS - 1}}}$", _NO_SELECTOR
+)
 
 _SELECTOR: Final = re.compile(SELECTOR_PATTERN.replace("$", r"\Z"))
 _PARTS: Final = re.compile(
@@ -58,11 +72,7 @@ class Requirement:
 def parse_selector(text: str) -> tuple[Requirement, ...]:
     """Return the requirements of a selector, or raise `InvalidInput`."""
     if len(text) > MAX_SELECTOR_LENGTH or not _SELECTOR.match(text):
-        raise InvalidInput.at(
-            "label_selector",
-            f"This is no label selector of at most {_MAX_REQUIREMENTS} requirements. "
-            "Write it as in `env=prod,tier!=web,zone in (a,b),!legacy`.",
-        )
+        raise InvalidInput.at("label_selector", _NO_SELECTOR)
     return tuple(_requirement(part) for part in _PARTS.finditer(text))
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from zentry.platform.wire import ReadModel, WriteModel, none_of, one_of_catalogue
+from zentry.platform.wire import ReadModel, WriteModel, none_of, one_of_catalogue, pattern_in_words
 from zentry.projects.schemas import ProjectResponse
 from zentry.schema.vms import StopReason, VMStatus
 from zentry.vms.labels import KEY_PATTERN, MAX_KEY_LENGTH, MAX_LABELS, VALUE_PATTERN
@@ -23,9 +23,21 @@ def _trimmed(name: str) -> str:
     return name
 
 
+VM_NAME_PATTERN: Final = pattern_in_words(
+    r"^ *[a-zA-Z0-9_-]+ *$", "A name is made of letters, digits, `-` and `_`, without spaces."
+)
+SNAPSHOT_NAME_PATTERN: Final = pattern_in_words(
+    r"^[a-zA-Z0-9][a-zA-Z0-9 ._:-]*$",
+    "A name is made of letters, digits, spaces, `.`, `_`, `:` and `-`, and begins with a letter or a digit.",
+)
+SSH_KEY_NAME_PATTERN: Final = pattern_in_words(
+    r"^[a-zA-Z0-9][a-zA-Z0-9 @._-]*$",
+    "A name is made of letters, digits, spaces, `@`, `.`, `_` and `-`, and begins with a letter or a digit.",
+)
+
 VMName = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=100, pattern=r"^ *[a-zA-Z0-9_-]+ *$"),
+    StringConstraints(min_length=1, max_length=100, pattern=VM_NAME_PATTERN),
     AfterValidator(_trimmed),
     Field(json_schema_extra=none_of(RESERVED_NAMES)),
 ]
@@ -150,7 +162,7 @@ class SnapshotCreate(WriteModel):
     name: str = Field(
         min_length=1,
         max_length=100,
-        pattern=r"^[a-zA-Z0-9][a-zA-Z0-9 ._:-]*$",
+        pattern=SNAPSHOT_NAME_PATTERN,
         description="Letters, digits, spaces, `.`, `_`, `:` and `-`; unique among the VM's snapshots.",
         examples=["before-upgrade"],
     )
@@ -178,7 +190,7 @@ class SnapshotList(ReadModel):
 
 SSHKeyName = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=100, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9 @._-]*$"),
+    StringConstraints(min_length=1, max_length=100, pattern=SSH_KEY_NAME_PATTERN),
     Field(description="Letters, digits, spaces, `@`, `.`, `_` and `-`; unique among yours.", examples=["laptop"]),
 ]
 _PUBLIC_KEY: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ7Y85cenhwxsEWljaHuM8+BjsxGi7uoIWE348VYvISO ada@laptop"
