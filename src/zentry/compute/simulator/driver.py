@@ -17,14 +17,17 @@ from uuid import UUID
 from zentry.compute.simulator.console import boot_log
 from zentry.compute.simulator.faults import Faults
 from zentry.compute.simulator.latency import Latency
-from zentry.compute.simulator.load import measure
+from zentry.compute.simulator.load import days, measure
 from zentry.compute.simulator.orders import Action, Order
-from zentry.compute.simulator.world import World
+from zentry.compute.simulator.world import Past, World
 from zentry.compute.types import Capabilities, HostState, Observation, Sample, VMSpec
 from zentry.platform.clock import Clock
 
 CHUNK: Final = 200
 """Machines measured before other tasks get a turn: a few milliseconds."""
+
+MANY: Final = 100
+"""Machines from which on arrays pay, see `arrays`."""
 
 CAPABILITIES: Final = Capabilities(history=True, resize=True, rebuild=True, snapshots=True, console=True)
 """What a simulated host can do."""
@@ -125,17 +128,10 @@ class SimulatorDriver:
         samples: list[Sample] = []
         remaining = iter(vm_ids)
         while chunk := list(islice(remaining, CHUNK)):
-            samples += [
-                measure(
-                    self._seed,
-                    past.subject,
-                    created_at=past.created_at,
-                    at=at,
-                    running=past.running,
-                    rested=past.rested,
-                )
-                for past in self.world.past(chunk, at=at)
-            ]
+            pasts = self.world.past(chunk, at=at)
+            samples += (
+                _measure_many(self._seed, pasts, at) if len(pasts) >= MANY else _measure_few(self._seed, pasts, at)
+            )
             await self._clock.sleep(0)
         return samples
 
@@ -178,3 +174,24 @@ class SimulatorDriver:
         # Nothing happens in a question, so a lost answer is the same before and after.
         if error := strike.before or strike.after:
             raise error
+
+
+def _measure_few(seed: int, pasts: Sequence[Past], at: datetime) -> list[Sample]:
+    return [
+        measure(seed, past.subject, created_at=past.created_at, at=at, running=past.running, rested=past.rested)
+        for past in pasts
+    ]
+
+
+def _measure_many(seed: int, pasts: Sequence[Past], at: datetime) -> list[Sample]:
+    from zentry.compute.simulator.arrays import Population, measure_all  # noqa: PLC0415 - small servers go without
+
+    population = Population.of(
+        [past.subject for past in pasts],
+        age_days=[days(at - past.created_at - past.rested) for past in pasts],
+        running=[past.running for past in pasts],
+    )
+    load = measure_all(seed, population, at=at)
+    columns = (load.cpu_usage, load.memory_usage, load.disk_usage, load.network_in, load.network_out)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return [Sample(past.subject.vm_id, at, *row) for past, row in zip(pasts, rows, strict=True)]

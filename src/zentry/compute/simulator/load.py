@@ -7,6 +7,10 @@ A machine has a character, drawn from seed and id: an idle floor, a daily rhythm
 weekends, a taste for bursts. From it comes `work`, the share of one machine that its tasks want.
 CPU is that work spread over the virtual CPUs, memory follows it with a lag, network goes with
 CPU, and the disk fills slowly towards a ceiling while the machine runs.
+
+The formulas are written once, for one machine and for arrays of a million: what they calculate with
+is a `Numbers`. They use nothing but what IEEE 754 rounds exactly (no cosine, no exponential), so
+both give the same sample to the last bit, and so does every machine that we run on.
 """
 
 from __future__ import annotations
@@ -15,10 +19,10 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
-from zentry.compute.simulator.chance import key_of, uniform
+from zentry.compute.simulator.chance import key_of, mix, uniform
 from zentry.compute.types import Sample
 
 _DAY_SECONDS: Final = 86_400.0
@@ -28,10 +32,74 @@ _SLOT_SECONDS: Final = 900.0
 _MEMORY_LAG_SECONDS: Final = 300.0
 _SYSTEM_MEMORY_MIB: Final = 180.0
 _IDLE_BYTES_PER_SECOND: Final = 240.0
+_LOW_64_BITS: Final = (1 << 64) - 1
 
 # Draws of one key that are about different things lie this far apart, and so never meet.
 _LANE: Final = 1 << 40
 _SLOW_NOISE, _FAST_NOISE, _BURSTS, _TRAFFIC = (lane * _LANE for lane in range(1, 5))
+
+Number = Any
+"""A float, or an array of them; whole numbers and truth values likewise."""
+
+
+class Numbers(Protocol):
+    """What the formulas calculate with, besides the four operators and comparisons."""
+
+    def floor(self, number: Number) -> Number:
+        """Return the whole number below, as a float."""
+        ...
+
+    def sqrt(self, number: Number) -> Number:
+        """Return the square root."""
+        ...
+
+    def rint(self, number: Number) -> Number:
+        """Return the nearest whole number, as a float; of two the even one."""
+        ...
+
+    def least(self, one: Number, other: Number) -> Number:
+        """Return the lesser of two."""
+        ...
+
+    def most(self, one: Number, other: Number) -> Number:
+        """Return the greater of two."""
+        ...
+
+    def choose(self, condition: Number, one: Number, other: Number) -> Number:
+        """Return one where the condition holds, else the other; both have been calculated."""
+        ...
+
+    def uniform(self, key: Number, lane: int, index: Number) -> Number:
+        """Return a key's draw number `lane + index` in [0, 1); the index is a whole number held as a float."""
+        ...
+
+
+class Scalars:
+    """Calculates with one machine at a time."""
+
+    sqrt = staticmethod(math.sqrt)
+    least = staticmethod(min)
+    most = staticmethod(max)
+
+    @staticmethod
+    def floor(number: float) -> float:
+        """Return the whole number below."""
+        return float(math.floor(number))
+
+    @staticmethod
+    def rint(number: float) -> float:
+        """Return the nearest whole number."""
+        return float(round(number))
+
+    @staticmethod
+    def choose(condition: bool, one: float, other: float) -> float:  # noqa: FBT001 - a condition is what it takes
+        """Return one or the other."""
+        return one if condition else other
+
+    @staticmethod
+    def uniform(key: int, lane: int, index: float) -> float:
+        """Return a draw."""
+        return uniform(key, lane + int(index))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +110,50 @@ class Subject:
     vcpus: int
     memory_mib: int
     disk_gib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """What a machine is like, or many are; drawn from seed and id."""
+
+    key: Number
+    floor: Number
+    swing: Number
+    trough_seconds: Number
+    weekend: Number
+    burst_chance: Number
+    burst_height: Number
+    memory_floor: Number
+    memory_gain: Number
+    bytes_per_vcpu: Number
+    sent_per_received: Number
+    image_gib: Number
+    fill_days: Number
+    disk_ceiling: Number
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the formulas need of one machine or of many."""
+
+    character: Character
+    vcpus: Number
+    memory_mib: Number
+    disk_gib: Number
+    age_days: Number
+    """Days since the creation, without those in which it stood still."""
+    running: Number
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Percentages within 0..100 and bytes per second."""
+
+    cpu_usage: Number
+    memory_usage: Number
+    disk_usage: Number
+    network_in: Number
+    network_out: Number
 
 
 def measure(
@@ -58,53 +170,62 @@ def measure(
     `rested` is how long it has stood still since its creation: a disk does not fill meanwhile. A
     machine at rest measures no load and keeps its disk.
     """
-    character = _character(seed, subject.vm_id)
-    disk_usage = _disk(character, subject, (at - created_at - rested).total_seconds() / _DAY_SECONDS)
-    if not running:
-        return Sample(subject.vm_id, at, 0.0, 0.0, disk_usage, 0.0, 0.0)
-    seconds = at.timestamp()
-    # Larger machines are busier in all and idler per virtual CPU.
-    relief = subject.vcpus**-0.25
-    work = _work(character, seconds) * relief
-    earlier = _work(character, seconds - _MEMORY_LAG_SECONDS) * relief
-    network_in = _network(character, subject, work, seconds)
+    facts = Facts(
+        character=_character_of(key_of_machine(seed_key(seed), subject.vm_id)),
+        vcpus=subject.vcpus,
+        memory_mib=subject.memory_mib,
+        disk_gib=subject.disk_gib,
+        age_days=days(at - created_at - rested),
+        running=running,
+    )
+    load = loads(SCALARS, facts, at.timestamp())
     return Sample(
-        vm_id=subject.vm_id,
-        recorded_at=at,
-        cpu_usage=_percent(work),
-        memory_usage=_memory(character, subject, 0.35 * work + 0.65 * earlier),
-        disk_usage=disk_usage,
-        network_in=network_in,
-        network_out=float(round(network_in * character.sent_per_received)),
+        subject.vm_id, at, load.cpu_usage, load.memory_usage, load.disk_usage, load.network_in, load.network_out
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Character:
-    key: int
-    floor: float
-    swing: float
-    trough_seconds: float
-    weekend: float
-    burst_chance: float
-    burst_height: float
-    memory_floor: float
-    memory_gain: float
-    bytes_per_vcpu: float
-    sent_per_received: float
-    image_gib: float
-    fill_days: float
-    disk_ceiling: float
+def seed_key(seed: int) -> int:
+    """Return the key from which the keys of all machines grow."""
+    return key_of("load", seed)
 
 
-@lru_cache(maxsize=8192)
-def _character(seed: int, vm_id: UUID) -> _Character:
-    key = key_of("load", seed, vm_id)
+def key_of_machine(base: int, vm_id: UUID) -> int:
+    """Return a machine's own key: its id's two halves stirred into the key of the seed."""
+    return mix(mix(base ^ (vm_id.int >> 64)) ^ (vm_id.int & _LOW_64_BITS))
 
-    def between(index: int, low: float, high: float) -> float:
-        return low + (high - low) * uniform(key, index)
 
-    return _Character(
+def days(duration: timedelta) -> float:
+    """Return a duration in days."""
+    return duration.total_seconds() / _DAY_SECONDS
+
+
+def loads(numbers: Numbers, facts: Facts, seconds: float) -> Load:
+    """Return what one machine, or each of many, measures at an instant, in seconds since 1970."""
+    character = facts.character
+    # Larger machines are busier in all and idler per virtual CPU.
+    relief = 1.0 / numbers.sqrt(numbers.sqrt(facts.vcpus))
+    work = _work(numbers, character, seconds) * relief
+    earlier = _work(numbers, character, seconds - _MEMORY_LAG_SECONDS) * relief
+    network_in = _network(numbers, facts, work, seconds)
+    network_out = numbers.rint(network_in * character.sent_per_received)
+    memory_usage = _memory(numbers, facts, 0.35 * work + 0.65 * earlier)
+    running = facts.running
+    return Load(
+        cpu_usage=numbers.choose(running, _percent(numbers, work), 0.0),
+        memory_usage=numbers.choose(running, memory_usage, 0.0),
+        disk_usage=_disk(numbers, facts),
+        network_in=numbers.choose(running, network_in, 0.0),
+        network_out=numbers.choose(running, network_out, 0.0),
+    )
+
+
+def character_of(numbers: Numbers, key: Number) -> Character:
+    """Draw what the machine of a key is like, or the machines of many keys."""
+
+    def between(index: int, low: float, high: float) -> Number:
+        return low + (high - low) * numbers.uniform(key, 0, index)
+
+    return Character(
         key=key,
         floor=between(0, 0.03, 0.18),
         swing=between(1, 0.10, 0.45),
@@ -122,67 +243,89 @@ def _character(seed: int, vm_id: UUID) -> _Character:
     )
 
 
-def _work(character: _Character, seconds: float) -> float:
+SCALARS: Final = Scalars()
+
+
+@lru_cache(maxsize=8192)
+def _character_of(key: int) -> Character:
+    return character_of(SCALARS, key)
+
+
+def _work(numbers: Numbers, character: Character, seconds: float) -> Number:
     """Return the share of a one-CPU machine that is wanted; bursts may ask for more than all of it."""
     work = (
         character.floor
-        + character.swing * _rhythm(character, seconds)
-        + 0.10 * (_noise(character.key, _SLOW_NOISE, seconds / 600.0) - 0.5)
-        + 0.05 * (_noise(character.key, _FAST_NOISE, seconds / 45.0) - 0.5)
-        + _burst(character, seconds)
+        + character.swing * _rhythm(numbers, character, seconds)
+        + 0.10 * (_noise(numbers, character.key, _SLOW_NOISE, seconds / 600.0) - 0.5)
+        + 0.05 * (_noise(numbers, character.key, _FAST_NOISE, seconds / 45.0) - 0.5)
+        + _burst(numbers, character, seconds)
     )
-    return max(0.004, work)
+    return numbers.most(0.004, work)
 
 
-def _rhythm(character: _Character, seconds: float) -> float:
+def _rhythm(numbers: Numbers, character: Character, seconds: float) -> Number:
     """Return 0 at the hour of least work and 1 twelve hours later, less on weekends.
 
     Days are counted from the quiet hour, so that a weekend begins and ends without a step.
     """
-    day, within = divmod(seconds - character.trough_seconds, _DAY_SECONDS)
-    height = 0.5 - 0.5 * math.cos(2 * math.pi * within / _DAY_SECONDS)
-    return height * (character.weekend if (int(day) + _WEEKDAY_OF_EPOCH) % 7 >= _SATURDAY else 1.0)
+    since = seconds - character.trough_seconds
+    day = numbers.floor(since / _DAY_SECONDS)
+    share = since / _DAY_SECONDS - day
+    weekday = day + _WEEKDAY_OF_EPOCH - 7.0 * numbers.floor((day + _WEEKDAY_OF_EPOCH) / 7.0)
+    half = numbers.least(share, 1.0 - share) * 2.0
+    height = _eased(half)
+    return height * numbers.choose(weekday >= _SATURDAY, character.weekend, 1.0)
 
 
-def _burst(character: _Character, seconds: float) -> float:
+def _burst(numbers: Numbers, character: Character, seconds: float) -> Number:
     """Return the extra work of a burst; a slot of time holds one, wholly inside, or none."""
-    slot, within = divmod(seconds, _SLOT_SECONDS)
-    index = _BURSTS + 4 * int(slot)
-    if uniform(character.key, index) >= character.burst_chance:
-        return 0.0
-    length_seconds = 60.0 + 600.0 * uniform(character.key, index + 1)
-    start_seconds = (_SLOT_SECONDS - length_seconds) * uniform(character.key, index + 2)
+    slot = numbers.floor(seconds / _SLOT_SECONDS)
+    within = seconds - slot * _SLOT_SECONDS
+    key, index = character.key, 4.0 * slot
+    length_seconds = 60.0 + 600.0 * numbers.uniform(key, _BURSTS, index + 1)
+    start_seconds = (_SLOT_SECONDS - length_seconds) * numbers.uniform(key, _BURSTS, index + 2)
     elapsed = (within - start_seconds) / length_seconds
-    if not 0.0 < elapsed < 1.0:
-        return 0.0
-    height = character.burst_height * (0.5 + uniform(character.key, index + 3))
-    return height * math.sqrt(math.sin(math.pi * elapsed))
+    height = character.burst_height * (0.5 + numbers.uniform(key, _BURSTS, index + 3))
+    # A parabola under a root: it rises fast, lasts, and falls fast; nothing outside of the burst.
+    arc = numbers.most(0.0, 4.0 * elapsed * (1.0 - elapsed))
+    happens = numbers.uniform(key, _BURSTS, index) < character.burst_chance
+    return numbers.choose(happens, height * numbers.sqrt(arc), 0.0)
 
 
-def _noise(key: int, lane: int, position: float) -> float:
+def _noise(numbers: Numbers, key: Number, lane: int, position: float) -> Number:
     """Return smooth noise in [0, 1]: random at whole positions, eased between them."""
-    whole = math.floor(position)
-    part = position - whole
-    left = uniform(key, lane + whole)
-    right = uniform(key, lane + whole + 1)
-    return left + (right - left) * part * part * (3.0 - 2.0 * part)
+    whole = float(math.floor(position))
+    left = numbers.uniform(key, lane, whole)
+    right = numbers.uniform(key, lane, whole + 1.0)
+    return left + (right - left) * _eased(position - whole)
 
 
-def _memory(character: _Character, subject: Subject, work: float) -> float:
-    floor = max(character.memory_floor, min(0.6, _SYSTEM_MEMORY_MIB / subject.memory_mib))
-    return _percent(floor + character.memory_gain * min(1.0, work))
+def _eased(share: Number) -> Number:
+    """Return a share of a way that begins and ends gently."""
+    return share * share * (3.0 - 2.0 * share)
 
 
-def _network(character: _Character, subject: Subject, work: float, seconds: float) -> float:
-    flow = character.bytes_per_vcpu * subject.vcpus * min(1.0, work)
-    return float(round(_IDLE_BYTES_PER_SECOND + flow * (0.7 + 0.6 * _noise(character.key, _TRAFFIC, seconds / 60.0))))
+def _memory(numbers: Numbers, facts: Facts, work: Number) -> Number:
+    character = facts.character
+    floor = numbers.most(character.memory_floor, numbers.least(0.6, _SYSTEM_MEMORY_MIB / facts.memory_mib))
+    return _percent(numbers, floor + character.memory_gain * numbers.least(1.0, work))
 
 
-def _disk(character: _Character, subject: Subject, age_days: float) -> float:
-    start = min(0.5, character.image_gib / subject.disk_gib)
-    ceiling = max(start, character.disk_ceiling)
-    return _percent(start + (ceiling - start) * (1.0 - math.exp(-max(0.0, age_days) / character.fill_days)))
+def _network(numbers: Numbers, facts: Facts, work: Number, seconds: float) -> Number:
+    character = facts.character
+    flow = character.bytes_per_vcpu * facts.vcpus * numbers.least(1.0, work)
+    wave = 0.7 + 0.6 * _noise(numbers, character.key, _TRAFFIC, seconds / 60.0)
+    return numbers.rint(_IDLE_BYTES_PER_SECOND + flow * wave)
 
 
-def _percent(share: float) -> float:
-    return round(100.0 * min(1.0, max(0.0, share)), 2)
+def _disk(numbers: Numbers, facts: Facts) -> Number:
+    character = facts.character
+    start = numbers.least(0.5, character.image_gib / facts.disk_gib)
+    ceiling = numbers.most(start, character.disk_ceiling)
+    aged = numbers.most(0.0, facts.age_days) / character.fill_days
+    return _percent(numbers, start + (ceiling - start) * (aged / (1.0 + aged)))
+
+
+def _percent(numbers: Numbers, share: Number) -> Number:
+    """Return percent with two digits. Not `round`: it is exact in decimal, which arrays are not."""
+    return numbers.rint(10_000.0 * numbers.least(1.0, numbers.most(0.0, share))) / 100.0
