@@ -304,6 +304,28 @@ def test_every_field_of_a_write_is_described(all_operations: list[Operation]) ->
     ] == []
 
 
+def test_every_text_of_a_write_says_what_it_may_hold(all_operations: list[Operation], document: dict[str, Any]) -> None:
+    bodies = [
+        content["schema"]
+        for operation in all_operations
+        for content in operation.what.get("requestBody", {}).get("content", {}).values()
+    ]
+
+    texts = [text for body in bodies for text in _texts(body, document)]
+
+    assert len(texts) > 20
+    assert [text for text in texts if not text.keys() & {"pattern", "enum", "const", "format"}] == []
+
+
+def _texts(schema: dict[str, Any], document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return every string in a schema, wherever it stands."""
+    schema = resolve(schema, document)
+    parts = [*schema.get("anyOf", ()), *schema.get("properties", {}).values()]
+    parts += [schema[name] for name in ("items", "additionalProperties") if isinstance(schema.get(name), dict)]
+    found = [text for part in parts for text in _texts(part, document)]
+    return [schema, *found] if schema.get("type") == "string" else found
+
+
 def test_every_answer_is_described(all_operations: list[Operation], document: dict[str, Any]) -> None:
     assert [
         f"{one}: {status}"

@@ -302,7 +302,9 @@ def _forbid_nul(document: Mapping[str, Any]) -> None:
 def _forbid_nul_in(schema: dict[str, Any], document: Mapping[str, Any]) -> None:
     if "$ref" in schema:
         _forbid_nul_in(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], document)
-    for part in (*schema.get("anyOf", ()), *schema.get("properties", {}).values()):
+    parts = [*schema.get("anyOf", ()), *schema.get("properties", {}).values()]
+    parts += [schema[name] for name in ("items", "additionalProperties") if isinstance(schema.get(name), dict)]
+    for part in parts:
         _forbid_nul_in(part, document)
     if (
         schema.get("type") == "string"
