@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -21,6 +21,8 @@ from zentry.schema.billing import billing_records, daily_spend, holds, ledger_en
 from zentry.schema.operations import operations
 from zentry.schema.projects import projects, quotas
 from zentry.schema.vms import ip_leases, snapshots, vm_labels, vms
+
+_FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -131,13 +133,18 @@ async def _holds(tx: Transaction) -> list[str]:
     ]
 
 
+def _interval(segment: Any) -> tuple[UUID, datetime, datetime]:
+    # Several may begin in one second; all but the last of them end in it as well.
+    return segment.resource_id, segment.started_at, segment.ended_at or _FOREVER
+
+
 async def _segments(tx: Transaction) -> list[str]:
     broken = []
     last_end: dict[UUID, Any] = {}
-    rows = await _rows(tx, sa.select(segments).order_by(segments.c.resource_id, segments.c.started_at, segments.c.id))
+    rows = await _rows(tx, sa.select(segments))
     charged = await _sums(tx, billing_records.c.segment_id, billing_records.c.amount)
     costs = await _sums(tx, billing_records.c.vm_id, billing_records.c.amount)
-    for segment in rows:
+    for segment in sorted(rows, key=_interval):
         seconds = int((segment.charged_until - segment.started_at).total_seconds())
         cost = cumulated_cost(rate_micros_per_hour=segment.rate_micros_per_hour, elapsed_seconds=seconds)
         in_lines = -charged.get(segment.id, (0, 0))[0]

@@ -173,6 +173,26 @@ async def test_a_new_segment_names_its_predecessor_and_cannot_start_before_its_e
     await _stop(platform, resource)
 
 
+async def test_what_starts_and_stops_many_times_within_a_second_is_one_chain(platform: PlatformUnderTest) -> None:
+    account = await platform.signup()
+    resource = await _run(platform, account)
+    for _ in range(12):
+        await _stop(platform, resource)
+        async with platform.database.work() as tx:
+            billing = _billing(platform, tx)
+            prices = await billing.get_price_list()
+            await billing.hold(resource, prices=prices, with_fee=False)
+            await billing.start_metering(resource, prices=prices, with_fee=False)
+    platform.clock.advance(timedelta(minutes=6))
+    await _stop(platform, resource)
+
+    async with platform.database.read() as tx:
+        firsts = (await tx.execute(sa.select(segments.c.id).where(segments.c.predecessor_id.is_(None)))).all()
+        count = (await tx.execute(sa.select(sa.func.count()).select_from(segments))).scalar_one()
+    assert (len(firsts), count) == (1, 13)
+    assert (await _balance(platform, account)).total_spent == 5_000
+
+
 async def test_parallel_deductions_never_take_more_than_there_is(platform: PlatformUnderTest) -> None:
     account = await platform.signup()
 

@@ -71,10 +71,16 @@ _OPEN_SEGMENTS: Final = (
     .where(segments.c.user_id == sa.bindparam("user_id"), segment_is_open)
     .order_by(segments.c.started_at, segments.c.id)
 )
+_following = segments.alias("following")
+# The one that nothing follows. By time it could not be told: several may begin in one second.
 _LAST_SEGMENT: Final = (
     sa.select(segments.c.id, segments.c.ended_at)
-    .where(segments.c.resource_id == sa.bindparam("resource_id"), segments.c.meter == COMPUTE)
-    .order_by(segments.c.started_at.desc(), segments.c.id.desc())
+    .where(
+        segments.c.resource_id == sa.bindparam("resource_id"),
+        segments.c.meter == COMPUTE,
+        ~sa.exists().where(_following.c.predecessor_id == segments.c.id),
+    )
+    .order_by(segments.c.started_at.desc())
     .limit(1)
 )
 _DUE_ACCOUNT: Final = (
