@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from tests.support.platform import Account, PlatformUnderTest
-from zentry.billing.errors import InsufficientCredits
+from zentry.billing.errors import AlreadyHeld, InsufficientCredits
 from zentry.billing.reports import BillingReports
 from zentry.billing.service import BillingService
 from zentry.billing.types import Balance, Resource
@@ -88,6 +88,24 @@ async def test_a_hold_that_never_became_use_is_released_whole(platform: Platform
     await _stop(platform, resource)
 
     assert await _balance(platform, account) == Balance(50_000_000, 0, 0)
+
+
+async def test_a_resource_that_is_held_already_is_refused_and_nothing_is_held_twice(
+    platform: PlatformUnderTest,
+) -> None:
+    account = await platform.signup()
+    resource = await _run(platform, account)
+    before = await _balance(platform, account)
+
+    async def hold_again() -> None:
+        async with platform.database.work() as tx:
+            billing = _billing(platform, tx)
+            await billing.hold(resource, prices=await billing.get_price_list(), with_fee=False)
+
+    with pytest.raises(AlreadyHeld):
+        await hold_again()
+
+    assert await _balance(platform, account) == before
 
 
 async def test_a_refused_hold_leaves_nothing_behind(platform: PlatformUnderTest) -> None:

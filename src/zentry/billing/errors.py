@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zentry.platform.errors import NotAllowed, RuleBroken
+from zentry.platform.errors import Conflict, NotAllowed, RuleBroken
 from zentry.platform.money import format_credits, to_credits
 
 
@@ -18,6 +18,15 @@ class InsufficientCredits(RuleBroken):
             required=to_credits(required),
             available=to_credits(available),
         )
+
+
+class AlreadyHeld(Conflict):
+    """Credit is held for the resource already: somebody else has asked for it to run in the meantime."""
+
+    code = "ALREADY_HELD"
+
+    def __init__(self) -> None:
+        super().__init__("The resource was started by another request just now; look at it and try again.")
 
 
 class BalanceLimit(RuleBroken):

@@ -52,7 +52,6 @@ _PRICES_AT: Final = _PRICES.where(
     .limit(1)
     .scalar_subquery()
 )
-_INSERT_HOLD: Final = sa.insert(holds)
 _INSERT_SEGMENT: Final = sa.insert(segments)
 _INSERT_LINE: Final = sa.insert(billing_records)
 _HOLD: Final = sa.select(holds.c.id, holds.c.remaining).where(
@@ -106,11 +105,11 @@ class BillingRepository:
         """Return the prices of one version."""
         return _price_list((await self._tx.execute(_PRICES_OF_VERSION, {"version": version})).all())
 
-    async def insert_hold(self, *, user_id: UUID, resource_id: UUID, amount: int) -> UUID:
-        """Open a hold for a resource."""
+    async def insert_hold(self, *, user_id: UUID, resource_id: UUID, amount: int) -> UUID | None:
+        """Open a hold for a resource; None where it has an open one already."""
         hold_id = self._tx.new_id()
-        await self._tx.execute(
-            _INSERT_HOLD,
+        opened = await self._tx.insert_unless_there(
+            holds,
             {
                 "id": hold_id,
                 "user_id": user_id,
@@ -120,7 +119,7 @@ class BillingRepository:
                 "created_at": self._tx.now,
             },
         )
-        return hold_id
+        return hold_id if opened else None
 
     async def find_hold(self, resource_id: UUID) -> tuple[UUID, int] | None:
         """Return the id and the rest of a resource's open hold."""

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from zentry.billing.errors import BalanceLimit, InsufficientCredits, SelfServiceClosed
+from zentry.billing.errors import AlreadyHeld, BalanceLimit, InsufficientCredits, SelfServiceClosed
 from zentry.billing.ledger import Books
 from zentry.billing.repository import BillingRepository
 from zentry.billing.types import CREATE_FEE, ActionType, OnCreditExhausted, PriceList, Resource, Segment
@@ -60,7 +60,7 @@ class BillingService:
     # A resource's life
 
     async def hold(self, resource: Resource, *, prices: PriceList, with_fee: bool) -> None:
-        """Hold the credit for a first window of use, or raise `InsufficientCredits`."""
+        """Hold the credit for a first window of use, or raise `InsufficientCredits` or `AlreadyHeld`."""
         books = await Books.open(self._tx, resource.user_id)
         window = money.cumulated_cost(
             rate_micros_per_hour=prices.micros[resource.type], elapsed_seconds=self._settings.window_seconds
@@ -70,6 +70,8 @@ class BillingService:
         if required > books.balance.available:
             raise InsufficientCredits(required=required, available=books.balance.available)
         hold_id = await self._rows.insert_hold(user_id=resource.user_id, resource_id=resource.id, amount=amount)
+        if hold_id is None:
+            raise AlreadyHeld
         books.post(_AVAILABLE, _HELD, amount, cause=f"hold:{hold_id}")
         await books.save()
 

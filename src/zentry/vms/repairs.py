@@ -17,7 +17,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from zentry.billing.errors import InsufficientCredits
+from zentry.billing.errors import AlreadyHeld, InsufficientCredits
 from zentry.billing.service import BillingService
 from zentry.compute.types import Observation, Power
 from zentry.events.recorder import EventRecorder
@@ -177,6 +177,8 @@ class Repairs:
             await self._billing.hold(vm.resource, prices=prices, with_fee=False)
         except InsufficientCredits:
             return None, StopReason.CREDIT
+        except AlreadyHeld as error:
+            raise MovedOn from error
         try:
             operation = await self._queue.enqueue(
                 START,
