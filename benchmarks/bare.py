@@ -76,6 +76,7 @@ class _VM(msgspec.Struct):
     ssh_keys: list[_SSHKey]
     labels: dict[str, str]
     delete_protection: bool
+    has_user_data: bool
     created_at: datetime
     updated_at: datetime | None
     last_started: datetime | None
@@ -159,6 +160,7 @@ def _machine(row: Any, now: datetime) -> _VM:
         _read_keys(row["ssh_keys"]),
         _read_labels(row["labels"]),
         row["delete_protection"],
+        row["has_user_data"],
         row["created_at"],
         row["updated_at"],
         row["last_started"],

@@ -22,8 +22,9 @@ import msgspec
 from benchmarks.steps import AT_ONCE, Steps
 from zentry.compute.driver import ComputeDriver
 from zentry.compute.simulator.driver import SimulatorDriver
+from zentry.compute.simulator.hosts import Fleet
 from zentry.compute.simulator.latency import Latency
-from zentry.compute.simulator.world import Fleet, World
+from zentry.compute.simulator.world import World
 from zentry.compute.types import VMSpec
 from zentry.platform.clock import SystemClock
 

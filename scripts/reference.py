@@ -32,7 +32,6 @@ from zentry.platform.errors import ZentryError
 from zentry.platform.settings import Environment, Settings
 from zentry.schema.operations import OperationStatus
 from zentry.schema.vms import StopReason, VMStatus
-from zentry.vms.lifecycle import VMLifecycle
 from zentry.vms.states import ALLOWED, TRANSITIONS
 from zentry.wiring import Platform, open_platform
 
@@ -101,8 +100,7 @@ async def _ask_a_platform(directory: Path) -> tuple[str, dict[str, Any], Sequenc
 
 
 def _kinds(platform: Platform) -> Sequence[Kind]:
-    lifecycle = VMLifecycle(database=platform.database, driver=platform.driver, settings=platform.settings)
-    return list(lifecycle.kinds().values())
+    return list(platform.kinds.values())
 
 
 # Settings

@@ -51,6 +51,7 @@ from zentry.platform.db.migrations import Migrations
 from zentry.platform.db.notifications import Notifications
 from zentry.platform.db.service import DatabaseService
 from zentry.platform.keys import load_or_create_signing_key
+from zentry.platform.sealing import Sealer
 from zentry.platform.settings import Settings
 from zentry.platform.signals import Signals
 from zentry.platform.web import Edge, Factories
@@ -71,10 +72,13 @@ from zentry.vms.reconciler import Reconciler
 from zentry.vms.router import catalogue_router
 from zentry.vms.router import router as vms_router
 from zentry.vms.service import VMService
+from zentry.vms.simulator_router import router as simulator_router
 from zentry.vms.snapshots import SnapshotService
 from zentry.vms.snapshots_router import router as snapshots_router
 from zentry.vms.ssh_keys import SSHKeyService
 from zentry.vms.ssh_keys_router import router as ssh_keys_router
+from zentry.vms.templates import TemplateService
+from zentry.vms.templates_router import router as templates_router
 from zentry.worker.sweeper import Sweeper
 from zentry.worker.worker import Loop, Worker
 
@@ -94,6 +98,7 @@ class Platform:
     edge: Edge
     app: FastAPI
     auth: AuthService
+    kinds: Mapping[str, Kind]
     runner: OperationRunner
     meter: Meter
     collector: Collector
@@ -153,7 +158,9 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     database_service.publish_pool()
     store = SQLMetricsStore()
     requests = RecentRequests()
-    tokens = AccessTokens(_signing_key(settings), clock=clock, life_seconds=settings.security.access_token_seconds)
+    key = _signing_key(settings)
+    sealer = Sealer(key)
+    tokens = AccessTokens(key, clock=clock, life_seconds=settings.security.access_token_seconds)
     auth = AuthService(
         database,
         settings=settings.security,
@@ -164,7 +171,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         on_signup=signup_hooks(settings),
     )
     authenticator = Authenticator(database, tokens=tokens, clock=clock, settings=settings.security)
-    kinds = VMLifecycle(database=database, driver=driver, settings=settings).kinds()
+    kinds = VMLifecycle(database=database, driver=driver, settings=settings, sealer=sealer).kinds()
     edge = Edge(database, factories(settings, store, clock, kinds, driver.capabilities))
     app = create_app(
         settings=settings,
@@ -180,6 +187,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             snapshots_router,
             console_router,
             ssh_keys_router,
+            templates_router,
+            simulator_router,
             billing_router,
             accounts_router,
             catalogue_router,
@@ -197,9 +206,11 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         ),
     )
     app.state.auth = auth
+    app.state.sealer = sealer
     app.state.trusted_proxies = parse_networks(settings.security.trusted_proxies)
     app.state.probe = Probe(driver, settings.data_dir, requests)
     app.state.console = Console(driver)
+    app.state.driver = driver
     app.state.prometheus = PrometheusPage(database, clock)
     app.state.waiting = WaitingFactory(
         OperationWaiter(database=database, clock=clock, signals=signals), clock, settings.operations.wait_seconds
@@ -226,6 +237,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         edge=edge,
         app=app,
         auth=auth,
+        kinds=kinds,
         runner=loops.runner,
         meter=loops.meter,
         collector=loops.collector,
@@ -305,6 +317,7 @@ def factories(
         VMService: lambda tx: VMService(tx, settings),
         VMChangeService: lambda tx: VMChangeService(tx, settings, capabilities),
         SSHKeyService: lambda tx: SSHKeyService(tx, settings.billing),
+        TemplateService: lambda tx: TemplateService(tx, settings.billing),
         SnapshotService: lambda tx: SnapshotService(tx, settings, capabilities),
         Catalogue: lambda tx: Catalogue(tx, settings.billing),
         MonitoringService: lambda tx: MonitoringService(tx, store=store, settings=settings, clock=clock),

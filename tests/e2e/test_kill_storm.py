@@ -20,8 +20,8 @@ import sqlalchemy as sa
 from tests.support.databases import connect
 from tests.support.fleet import Fleet, insist, running_fleet
 from tests.support.platform import PASSWORD
+from zentry.compute.simulator.hosts import Fleet as Hosts
 from zentry.compute.simulator.orders import Action
-from zentry.compute.simulator.world import Fleet as Hosts
 from zentry.compute.simulator.world import World
 from zentry.invariants import broken_invariants
 from zentry.platform.db import Database

@@ -8,15 +8,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any, Final
+from uuid import UUID
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from tests.support.contents import contents
 from tests.support.document import Operation, operations, resolve
 from tests.support.platform import Account, PlatformUnderTest
+from zentry.schema.accounts import users
 from zentry.schema.metadata import metadata
 from zentry.vms.schemas import SSHKeyCreate
+from zentry.vms.templates_schemas import TemplateCreate
 
 # What a body must never set, beside the columns of every table.
 TRAPS: Final = ("__proto__", "constructor", "prototype", "__class__", "__dict__", "$where", "is_admin", "admin", "")
@@ -31,6 +35,7 @@ VALUES: Final = {
     "object": ("{}", '{"text": 7}'),
 }
 SSH_KEY: Final = SSHKeyCreate.model_json_schema()["examples"][0]
+TEMPLATE: Final = TemplateCreate.model_json_schema()["examples"][0]
 NO_NUMBERS: Final = ("NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1" * 5_000)
 
 
@@ -126,7 +131,11 @@ async def test_every_write_that_has_a_body_is_tried(platform: PlatformUnderTest)
         "POST /auth/refresh",
         "POST /auth/signup",
         "POST /billing/credits/add",
+        "PATCH /admin/simulator/hosts/{host_name}",
+        "PATCH /templates/{template_id}",
+        "POST /admin/simulator/faults",
         "PATCH /vms/{vm_id}",
+        "POST /templates",
         "POST /projects",
         "POST /ssh-keys",
         "POST /vms",
@@ -174,11 +183,21 @@ def _types(schema: dict[str, Any], document: dict[str, Any]) -> set[str]:
 
 
 async def _given(platform: PlatformUnderTest) -> tuple[Account, dict[str, str]]:
+    """An administrator, so that nothing is refused for who asks."""
     ada = await platform.signup()
+    async with platform.database.work() as tx:
+        await tx.execute(sa.update(users).where(users.c.id == UUID(ada.id)).values(role="admin"))
     project_id = await platform.given_project(ada)
     vm = await platform.given_vm(ada, project_id=project_id)
     kept = await platform.client.post("/ssh-keys", json=SSH_KEY, headers=ada.headers)
-    return ada, {"project_id": project_id, "vm_id": str(vm["id"]), "key_id": str(kept.json()["id"])}
+    template = await platform.client.post("/templates", json={**TEMPLATE, "name": "given"}, headers=ada.headers)
+    return ada, {
+        "project_id": project_id,
+        "vm_id": str(vm["id"]),
+        "key_id": str(kept.json()["id"]),
+        "template_id": str(template.json()["id"]),
+        "host_name": "host-1",
+    }
 
 
 def _with(operation: Operation, ids: dict[str, str], name: str = "", text: str = "") -> str:

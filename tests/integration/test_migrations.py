@@ -164,6 +164,20 @@ def rows() -> list[tuple[sa.Table, dict[str, Any]]]:
                 "created_at": NOW,
             },
         ),
+        (vms.vm_user_data, {"vm_id": VM, "sealed": b"sealed"}),
+        (
+            vms.templates,
+            {
+                "id": VM,
+                "user_id": USER,
+                "name": "web",
+                "name_key": "web",
+                "instance_type": "small",
+                "image": "debian-12",
+                "user_data": b"sealed",
+                "created_at": NOW,
+            },
+        ),
         (vms.vm_labels, {"vm_id": VM, "key": "env", "value": "prod", "user_id": USER}),
         (vms.ip_leases, {"address": "10.64.0.2", "vm_id": VM, "leased_at": NOW}),
         (

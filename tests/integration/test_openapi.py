@@ -21,6 +21,7 @@ TAGS: Final = {
     "Authentication",
     "Projects",
     "Virtual Machines",
+    "Administration",
     "Billing",
     "Monitoring",
     "Health",

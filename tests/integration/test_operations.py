@@ -20,7 +20,6 @@ from zentry.operations.types import Claim
 from zentry.platform.clock import SystemClock
 from zentry.schema.operations import OperationStatus, operations
 from zentry.vms import kinds
-from zentry.vms.lifecycle import VMLifecycle
 
 # Each kind: the state that it starts from, the request, the driver's actions in order, where it ends, and where
 # it ends when the engine refuses.
@@ -151,8 +150,7 @@ async def test_a_worker_that_dies_after_the_driver_call_leaves_one_effect(
     world = cast("SimulatorDriver", platform.driver).world
     effects_before = world.effects(vm_id).get(action, 0)
     [claim] = await platform.inner.runner.claim()
-    lifecycle = VMLifecycle(database=platform.database, driver=platform.driver, settings=platform.settings)
-    for step, of_step in zip(lifecycle.kinds()[case[0]].steps, case[3], strict=True):
+    for step, of_step in zip(platform.inner.kinds[case[0]].steps, case[3], strict=True):
         await step.act(claim)
         if of_step is action:
             break
@@ -231,8 +229,6 @@ async def test_a_running_worker_is_woken_by_a_request_and_stops_when_told(databa
 
 
 async def test_every_kind_that_is_enqueued_has_a_handler(platform: PlatformUnderTest) -> None:
-    known = VMLifecycle(database=platform.database, driver=platform.driver, settings=platform.settings).kinds()
-
     named = {value for name, value in vars(kinds).items() if name.isupper()}
 
-    assert set(known) == named
+    assert set(platform.inner.kinds) == named

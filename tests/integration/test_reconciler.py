@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -196,7 +197,7 @@ async def test_a_machine_that_is_none_of_ours_is_left_alone(platform: PlatformUn
     assert (mended, await _power(platform, str(foreign))) == ([0, 0], Power.ON)
 
 
-async def test_a_machine_in_error_is_left_alone(platform: PlatformUnderTest) -> None:
+async def test_a_machine_in_error_is_stopped_since_nobody_pays_for_it(platform: PlatformUnderTest) -> None:
     account = await _given_agreement(platform)
     vm = await platform.given_vm(account)
     cast("SimulatorDriver", platform.driver).faults.add(Rule(Action.STOP, FaultKind.REJECTED))
@@ -205,7 +206,7 @@ async def test_a_machine_in_error_is_left_alone(platform: PlatformUnderTest) -> 
 
     mended = await _reconcile(platform)
 
-    assert (mended, await _power(platform, vm["id"])) == (0, Power.ON)
+    assert (mended, await _power(platform, vm["id"])) == (1, Power.OFF)
     assert (await platform.get_vm(vm["id"], account))["status"] == "error"
 
 
@@ -377,11 +378,17 @@ def test_every_pair_of_row_and_host_has_an_answer(dialect: str) -> None:
         (VMStatus.STOPPED, Power.ON): Finding.STRAY,
         (VMStatus.STOPPED, Power.OFF): None,
         (VMStatus.STOPPED, None): Finding.MISSING,
-        (VMStatus.ERROR, Power.ON): Finding.BROKEN,
+        (VMStatus.ERROR, Power.ON): Finding.STRAY,
         (VMStatus.ERROR, Power.OFF): Finding.BROKEN,
         (VMStatus.ERROR, None): None,
         (VMStatus.TERMINATED, Power.ON): Finding.ORPHAN,
         (VMStatus.TERMINATED, Power.OFF): Finding.ORPHAN,
         (VMStatus.TERMINATED, None): None,
     }
+    assert {compare(row[status], seen[Power.UNKNOWN]) for status in VMStatus} == {None}
+    undeleted = replace(row[VMStatus.ERROR], wanted="terminated")
+    assert {compare(undeleted, seen[power] if power else None) for power in (Power.ON, Power.OFF, None)} == {
+        Finding.UNDELETED
+    }
+    assert compare(undeleted, seen[Power.UNKNOWN]) is None
     assert compare(None, seen[Power.ON]) is Finding.UNKNOWN

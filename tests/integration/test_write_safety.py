@@ -23,7 +23,8 @@ _SECOND: Final = timedelta(seconds=1)
 KEY: Final = {"Idempotency-Key": "one-and-the-same"}
 
 # No key, and why: there is no account to keep it under, or the answer is a secret that is not kept; ending a
-# session twice is ending it; upkeep and notices have no effect that a second could double.
+# session twice is ending it; upkeep and notices have no effect that a second could double; faults of the simulated
+# world are there to be trouble.
 WITHOUT_KEY: Final = {
     "signup",
     "login",
@@ -33,6 +34,10 @@ WITHOUT_KEY: Final = {
     "run_database_migrations",
     "clean_up",
     "record_deprecation_notice",
+    "change_host",
+    "add_fault",
+    "remove_fault",
+    "remove_faults",
 }
 
 

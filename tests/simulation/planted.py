@@ -11,9 +11,10 @@ from zentry.billing.meter import Meter
 from zentry.compute.driver import ComputeDriver
 from zentry.compute.simulator.driver import SimulatorDriver
 from zentry.compute.simulator.faults import Faults
+from zentry.compute.simulator.hosts import Fleet
 from zentry.compute.simulator.latency import Latency
 from zentry.compute.simulator.orders import Order
-from zentry.compute.simulator.world import Fleet, World
+from zentry.compute.simulator.world import World
 from zentry.platform.clock import Clock
 from zentry.platform.settings import Settings
 from zentry.simulation.simulation import SimulationTools

@@ -38,6 +38,7 @@ _VM: Final = {"vm_id": "$response.body#/id"}
 _SAME_VM: Final = {"vm_id": "$response.body#/data/vm_id"}
 _SNAPSHOT: Final = {"snapshot_id": "$response.body#/id"}
 _KEY: Final = {"key_id": "$response.body#/id"}
+_TEMPLATE: Final = {"template_id": "$response.body#/id"}
 _PROJECT: Final = {"project_id": "$response.body#/id"}
 _OPERATION: Final = Link("get_operation", {"operation_id": "$response.body#/data/operation_id"})
 _CANCEL: Final = Link("cancel_operation", {"operation_id": "$response.body#/data/operation_id"})
@@ -84,6 +85,14 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
         Link("create_vm", body={"snapshot_id": "$response.body#/id", "project_id": "$response.body#/project_id"}),
     ),
     "create_ssh_key": (Link("get_ssh_key", _KEY), Link("update_ssh_key", _KEY), Link("delete_ssh_key", _KEY)),
+    "create_template": (
+        Link("get_template", _TEMPLATE),
+        Link("change_template", _TEMPLATE),
+        Link("delete_template", _TEMPLATE),
+        Link("create_vm", body={"template_id": "$response.body#/id"}),
+    ),
+    "get_simulator": (Link("change_host", {"host_name": "$response.body#/hosts/0/name"}),),
+    "add_fault": (Link("remove_fault", {"fault_id": "$response.body#/id"}),),
     "resize_vm": (_OPERATION, _CANCEL, Link("get_vm", _SAME_VM)),
     "rebuild_vm": (_OPERATION, Link("get_vm", _SAME_VM)),
     "restore_snapshot": (_OPERATION, Link("get_vm", _SAME_VM)),
@@ -286,7 +295,9 @@ def _put_nulls_back(example: Any, schema: Mapping[str, Any], schemas: Mapping[st
         fields = schema.get("properties", {})
         for name in example.keys() & fields.keys():
             _put_nulls_back(example[name], fields[name], schemas)
-        example.update(dict.fromkeys(name for name in schema.get("required", ()) if name not in example))
+        example.update(
+            dict.fromkeys(name for name in schema.get("required", ()) if name in fields and name not in example)
+        )
 
 
 def _forbid_nul(document: Mapping[str, Any]) -> None:

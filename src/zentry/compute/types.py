@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -13,6 +13,8 @@ class Power(StrEnum):
 
     ON = "on"
     OFF = "off"
+    UNKNOWN = "unknown"
+    """Its host cannot be reached: it may run or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class VMSpec:
     """What the disk begins from, in place of the image."""
     ssh_keys: tuple[str, ...] = ()
     """Public keys that may sign in, as lines of `authorized_keys`."""
+    user_data: str = field(default="", repr=False)
+    """What cloud-init is to do at the first boot, empty for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +83,5 @@ class HostState:
     memory_mib: int
     memory_mib_used: int
     machines: int
+    disk_gib: int = 0
+    disk_gib_used: int = 0

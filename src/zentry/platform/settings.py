@@ -139,6 +139,10 @@ class SimulatorSettings(Group):
     hosts: int = Field(16, ge=1, le=100_000, description="Hosts in the world.")
     host_vcpus: int = Field(256, ge=1, description="Virtual CPUs per host.")
     host_memory_mib: int = Field(524_288, ge=512, description="Memory per host in MiB.")
+    host_disk_gib: int = Field(32_768, ge=1, description="Disk per host in GiB.")
+    placement: Annotated[str, Field(pattern="^(spread|pack|first)$")] = Field(
+        "spread", description="Host that takes a machine: most free memory (spread), least (pack), or lowest number."
+    )
     boot_seconds: float = Field(0.25, ge=0, le=3600, description="Median time to boot a machine.")
     action_seconds: float = Field(0.10, ge=0, le=3600, description="Median time of other actions.")
 

@@ -16,6 +16,7 @@ from zentry.platform.caller import Caller
 from zentry.platform.db import Database, Transaction
 from zentry.platform.errors import NotAllowed, NotAuthenticated, ZentryError
 from zentry.platform.etags import Precondition, parse_if_match
+from zentry.platform.sealing import Sealer
 
 Service = TypeVar("Service")
 Factories = Mapping[type[Any], Callable[[Transaction], Any]]
@@ -78,6 +79,13 @@ async def _admin(caller: CallerDep) -> Caller:
 
 
 AdminDep = Annotated[Caller, Depends(_admin)]
+
+
+async def _sealer(request: Request) -> Sealer:
+    return cast("Sealer", request.app.state.sealer)
+
+
+SealerDep = Annotated[Sealer, Depends(_sealer)]
 
 
 _encode = msgspec.json.Encoder().encode

@@ -81,6 +81,7 @@ vms = sa.Table(
         comment="Names, fingerprints and keys as they were when it was created.",
     ),
     sa.Column("snapshot_id", sa.Uuid, comment="What its disk came from, if not from the image."),
+    sa.Column("has_user_data", sa.Boolean, nullable=False, server_default=sa.false()),
     one_of("status", VMStatus),
     one_of("wanted", ("running", "stopped", "terminated")),
     sa.CheckConstraint("status <> 'terminated' OR ip_address IS NULL", name="no_address_after_death"),
@@ -179,6 +180,31 @@ ssh_keys = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.UniqueConstraint("user_id", "name_key", name="uq_ssh_keys_user_id_name_key"),
     sa.UniqueConstraint("user_id", "fingerprint", name="uq_ssh_keys_user_id_fingerprint"),
+)
+
+vm_user_data = sa.Table(
+    "vm_user_data",
+    metadata,
+    sa.Column("vm_id", sa.Uuid, sa.ForeignKey("vms.id"), primary_key=True),
+    sa.Column("sealed", sa.LargeBinary, nullable=False, comment="Removed with the machine."),
+)
+
+templates = sa.Table(
+    "templates",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("name_key", sa.Text, nullable=False, comment="Case-folded; what uniqueness means."),
+    sa.Column("instance_type", sa.Text, sa.ForeignKey("instance_types.name"), nullable=False),
+    sa.Column("image", sa.Text, sa.ForeignKey("images.name"), nullable=False),
+    sa.Column("labels", Document, nullable=False, server_default="{}"),
+    sa.Column("ssh_keys", Document, nullable=False, server_default="[]", comment="Ids; a key may be gone."),
+    sa.Column("delete_protection", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("user_data", sa.LargeBinary, comment="Sealed."),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant),
+    sa.UniqueConstraint("user_id", "name_key", name="uq_templates_user_id_name_key"),
 )
 
 ip_leases = sa.Table(

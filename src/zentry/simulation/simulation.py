@@ -25,17 +25,20 @@ from zentry.accounts.limits import SigninLimiter
 from zentry.accounts.service import AuthService
 from zentry.accounts.tokens import AccessTokens
 from zentry.compute.driver import ComputeDriver, DriverError
+from zentry.compute.simulator import fleet_of
 from zentry.compute.simulator.chance import key_of
 from zentry.compute.simulator.driver import CAPABILITIES, SimulatorDriver
 from zentry.compute.simulator.faults import Faults
+from zentry.compute.simulator.hosts import Fleet
 from zentry.compute.simulator.latency import Latency
-from zentry.compute.simulator.world import Fleet, World
+from zentry.compute.simulator.world import World
 from zentry.compute.types import Power
 from zentry.invariants import Checkpoint, broken_invariants
 from zentry.monitoring.probe import RecentRequests
 from zentry.monitoring.store import SQLMetricsStore
 from zentry.platform.clock import Clock
 from zentry.platform.db.synchronous import MemoryStore, SynchronousDatabase
+from zentry.platform.sealing import Sealer
 from zentry.platform.settings import Settings
 from zentry.platform.signals import OPERATIONS_DUE, Signals
 from zentry.platform.web import Edge
@@ -111,6 +114,7 @@ class Simulation:
         self._seed = seed
         self._duration = timedelta(days=scenario.days if days is None else days)
         self._settings = scenario.platform_settings()
+        self._sealer = Sealer(self._settings.security.signing_key.get_secret_value())
         self._store = store or MemoryStore()
         self._tools = tools or SimulationTools()
         self._on_day = on_day
@@ -137,10 +141,7 @@ class Simulation:
         self._database = SynchronousDatabase(
             self._store, clock=self._clock, random=self._ids, signals=self._signals, on_commit=self._after_commit
         )
-        simulator = self._settings.simulator
-        self._world = self._tools.world(
-            Fleet(hosts=simulator.hosts, vcpus=simulator.host_vcpus, memory_mib=simulator.host_memory_mib)
-        )
+        self._world = self._tools.world(fleet_of(self._settings.simulator))
         started = time.perf_counter()
         try:
             with self._hearing(), _rare_collections():
@@ -241,7 +242,7 @@ class Simulation:
             signals=self._signals,
             database=database,
             driver=driver,
-            kinds=VMLifecycle(database=database, driver=driver, settings=self._settings).kinds(),
+            kinds=VMLifecycle(database=database, driver=driver, settings=self._settings, sealer=self._sealer).kinds(),
             owner=process.name,
             store=self._metrics,
             requests=RecentRequests(),

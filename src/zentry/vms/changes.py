@@ -37,7 +37,7 @@ class VMChangeService(VMService):
         ensure_allowed(vm.status, VMRequest.RESIZE)
         if not self._capabilities.resize:
             raise EngineCannot("resize VMs")
-        size = await self._get_size(instance_type)
+        size = await self._choices.get_size(instance_type)
         if size.name == vm.instance_type:
             raise SizeUnchanged(size.name)
         return await self._resize(vm, size, caller=caller)
@@ -49,7 +49,7 @@ class VMChangeService(VMService):
         ensure_allowed(vm.status, VMRequest.REBUILD)
         if not self._capabilities.rebuild:
             raise EngineCannot("rebuild VMs")
-        await self._ensure_image(image)
+        await self._choices.ensure_image(image)
         operation = await self._enqueue(REBUILD, vm, was_running=vm.status is VMStatus.RUNNING, image=image)
         await self._touch(vm)
         await self._record("vm.rebuild_requested", vm, operation, caller=caller, image=image)

@@ -16,7 +16,7 @@ from uuid import UUID
 from zentry.billing.service import BillingService
 from zentry.compute.driver import ComputeDriver
 from zentry.operations.types import Act, Claim, Failure, Kind, Step
-from zentry.platform.db import Database, Transaction
+from zentry.platform.db import Transaction
 from zentry.platform.settings import Settings
 from zentry.projects.quotas import Quotas
 from zentry.schema.vms import SnapshotStatus
@@ -24,6 +24,7 @@ from zentry.vms.kinds import DELETE_SNAPSHOTS, REBUILD, RESTORE, SNAPSHOT
 from zentry.vms.landing import get_claimed, land, record_event
 from zentry.vms.regions import Regions
 from zentry.vms.snapshots_repository import SnapshotRepository
+from zentry.vms.specifications import Specifications
 from zentry.vms.states import VMEvent, next_state
 
 _REPLACING: Final = 1
@@ -33,8 +34,8 @@ _REPLACING: Final = 1
 class Disks:
     """Carries out what happens to disks."""
 
-    def __init__(self, *, database: Database, driver: ComputeDriver, settings: Settings) -> None:
-        self._database = database
+    def __init__(self, *, driver: ComputeDriver, settings: Settings, specifications: Specifications) -> None:
+        self._specifications = specifications
         self._driver = driver
         self._settings = settings
         self._grace = timedelta(seconds=settings.compute.stop_grace_seconds)
@@ -85,9 +86,7 @@ class Disks:
             await self._driver.ensure_running(claim.vm_id, fence=claim.fence)
 
     async def _rebuild(self, claim: Claim) -> None:
-        async with self._database.read() as tx:
-            vm = await get_claimed(tx, claim)
-        spec = replace(vm, image=claim.input["image"], snapshot_id=None).spec
+        spec = replace(await self._specifications.of(claim), image=claim.input["image"], snapshot_id=None)
         await self._driver.rebuild(spec, fence=claim.fence, order=claim.operation_id)
 
     async def _restore(self, claim: Claim) -> None:

@@ -108,6 +108,44 @@ class TooManySSHKeys(Conflict):
         super().__init__(f"An account has {maximum} SSH keys at most; delete one first.", maximum=maximum)
 
 
+class TemplateNotFound(NotFound):
+    """There is no such template among the caller's."""
+
+    def __init__(self) -> None:
+        super().__init__("Template")
+
+
+class TemplateNameTaken(Conflict):
+    """The account has a template of this name."""
+
+    code = "TEMPLATE_NAME_TAKEN"
+
+    def __init__(self, name: str | None) -> None:
+        super().__init__(f"You already have a template named {name!r}; choose another name.", name=name)
+
+
+class TooManyTemplates(Conflict):
+    """The account has as many templates as it may have."""
+
+    code = "TOO_MANY_TEMPLATES"
+
+    def __init__(self, maximum: int) -> None:
+        super().__init__(f"An account has {maximum} templates at most; delete one first.", maximum=maximum)
+
+
+class TemplateOutdated(Conflict):
+    """The template names an SSH key that is gone."""
+
+    code = "TEMPLATE_OUTDATED"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The template {name!r} names an SSH key that has been deleted; change the template's ssh_keys, or send "
+            "ssh_keys with this request.",
+            name=name,
+        )
+
+
 class SizeUnchanged(Conflict):
     """The machine has this size already."""
 

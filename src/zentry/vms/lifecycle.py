@@ -14,6 +14,7 @@ from zentry.billing.service import BillingService
 from zentry.compute.driver import ComputeDriver
 from zentry.operations.types import Claim, Failure, Kind, Step
 from zentry.platform.db import Database, Transaction
+from zentry.platform.sealing import Sealer
 from zentry.platform.settings import Settings
 from zentry.projects.quotas import Quotas
 from zentry.schema.vms import VMStatus
@@ -22,7 +23,9 @@ from zentry.vms.disks import Disks
 from zentry.vms.kinds import CREATE, DELETE, RESTART, START, STOP
 from zentry.vms.landing import NOTHING_EXTRA, get_claimed, land, record_event
 from zentry.vms.regions import Regions
+from zentry.vms.repository import VMRepository
 from zentry.vms.resizing import Resizing
+from zentry.vms.specifications import Specifications, UserDataUnreadable
 from zentry.vms.states import VMEvent, next_state
 from zentry.vms.types import VM
 
@@ -30,11 +33,12 @@ from zentry.vms.types import VM
 class VMLifecycle:
     """Carries out the operations of machines."""
 
-    def __init__(self, *, database: Database, driver: ComputeDriver, settings: Settings) -> None:
+    def __init__(self, *, database: Database, driver: ComputeDriver, settings: Settings, sealer: Sealer) -> None:
         self._database = database
         self._driver = driver
         self._settings = settings
-        self._disks = Disks(database=database, driver=driver, settings=settings)
+        self._specifications = Specifications(database=database, sealer=sealer)
+        self._disks = Disks(driver=driver, settings=settings, specifications=self._specifications)
         self._grace = timedelta(seconds=settings.compute.stop_grace_seconds)
 
     def kinds(self) -> Mapping[str, Kind]:
@@ -81,17 +85,19 @@ class VMLifecycle:
     # Acts
 
     async def _place(self, claim: Claim) -> None:
-        async with self._database.read() as tx:
-            vm = await get_claimed(tx, claim)
-        await self._driver.ensure_created(vm.spec, fence=claim.fence)
+        await self._driver.ensure_created(await self._specifications.of(claim), fence=claim.fence)
 
     async def _place_again(self, claim: Claim) -> None:
         """Place what a failed creation has left nowhere, and undo a resize that gave way half-way."""
-        async with self._database.read() as tx:
-            vm = await get_claimed(tx, claim)
-        await self._driver.ensure_created(vm.spec, fence=claim.fence)
+        try:
+            spec = await self._specifications.of(claim)
+        except UserDataUnreadable:
+            if not await self._driver.observe([claim.vm_id]):
+                raise
+            spec = await self._specifications.without_user_data(claim)  # It is there, and has had it.
+        await self._driver.ensure_created(spec, fence=claim.fence)
         if self._driver.capabilities.resize:
-            await self._driver.resize(vm.spec, fence=claim.fence)
+            await self._driver.resize(spec, fence=claim.fence)
 
     async def _boot(self, claim: Claim) -> None:
         await self._driver.ensure_running(claim.vm_id, fence=claim.fence)
@@ -154,6 +160,8 @@ class VMLifecycle:
     async def _removed(self, tx: Transaction, claim: Claim) -> None:
         vm = await self._land(tx, claim, VMEvent.REMOVED, ip_address=None, terminated_at=tx.now, **NOTHING_EXTRA)
         await self._release_address(tx, vm)
+        if vm.has_user_data:
+            await VMRepository(tx).forget_user_data(vm.id)
         await Quotas(tx).give_back_all((vm.user_id, vm.project_id), vm.counted)
         await self._disks.cleared(tx, claim)
 

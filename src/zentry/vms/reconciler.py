@@ -179,6 +179,9 @@ class Reconciler:
             if finding is Finding.DOWN:
                 await repairs.take_down(row, observed=observed)
                 return True
+            if finding is Finding.UNDELETED:
+                await repairs.delete_again(row)
+                return True
             if finding is Finding.ORPHAN:
                 assert row.terminated_at is not None, "an orphan is the machine of a terminated row"
                 if tx.now - row.terminated_at < timedelta(seconds=self._own.orphan_grace_seconds):
@@ -192,7 +195,7 @@ class Reconciler:
         return True
 
 
-_MENDED: Final = frozenset({Finding.DOWN, Finding.STRAY, Finding.ORPHAN})
+_MENDED: Final = frozenset({Finding.DOWN, Finding.STRAY, Finding.ORPHAN, Finding.UNDELETED})
 """What is mended; the rest is counted and left to people."""
 
 

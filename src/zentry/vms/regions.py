@@ -92,6 +92,11 @@ class Regions:
         )
         self._tx.after_commit(RECONCILER_DUE)
 
+    async def request_all(self) -> None:
+        """Let every region be looked after soon."""
+        await self._tx.execute(sa.update(reconciler_regions).values(due_at=self._tx.now))
+        self._tx.after_commit(RECONCILER_DUE)
+
     async def _change(self, region: Region, **changes: Any) -> bool:
         changed = await self._tx.execute(
             sa.update(reconciler_regions)

@@ -28,7 +28,7 @@ from zentry.platform.db import Transaction
 from zentry.platform.settings import Settings
 from zentry.schema.operations import is_active, operations
 from zentry.schema.vms import StopReason, VMStatus, is_alive, vms
-from zentry.vms.kinds import START
+from zentry.vms.kinds import DELETE, START
 from zentry.vms.repository import VMRepository
 from zentry.vms.states import VMEvent, next_state
 from zentry.vms.types import VM
@@ -40,11 +40,13 @@ class Finding(StrEnum):
     DOWN = "down"
     """It is to run, and its host has it off or not at all."""
     STRAY = "stray"
-    """It is to stand still, and runs."""
+    """It runs, and is to stand still or in error: nobody pays for it."""
     ORPHAN = "orphan"
     """It is terminated, and a host still has it."""
+    UNDELETED = "undeleted"
+    """Its deletion was accepted, and has failed: its host was away."""
     BROKEN = "broken"
-    """It is in error, and a host has it: somebody has to decide."""
+    """It is in error, and a host has it, off: somebody has to decide."""
     MISSING = "missing"
     """It stands still, and no host has it; a start makes it anew."""
     UNKNOWN = "unknown"
@@ -74,8 +76,10 @@ def compare(row: Row | None, observed: Observation | None) -> Finding | None:
     """Return how a row and the hosts disagree, or None where they agree or an operation is under way."""
     if row is None:
         return Finding.UNKNOWN
-    if row.is_busy:
+    if row.is_busy or (observed is not None and observed.power is Power.UNKNOWN):
         return None
+    if row.status is VMStatus.ERROR and row.wanted == "terminated":
+        return Finding.UNDELETED
     if observed is None:
         return _ABSENT.get(row.status)
     return _PRESENT.get((row.status, observed.power))
@@ -85,7 +89,7 @@ _ABSENT: Final = {VMStatus.RUNNING: Finding.DOWN, VMStatus.STOPPED: Finding.MISS
 _PRESENT: Final = {
     (VMStatus.RUNNING, Power.OFF): Finding.DOWN,
     (VMStatus.STOPPED, Power.ON): Finding.STRAY,
-    (VMStatus.ERROR, Power.ON): Finding.BROKEN,
+    (VMStatus.ERROR, Power.ON): Finding.STRAY,
     (VMStatus.ERROR, Power.OFF): Finding.BROKEN,
     (VMStatus.TERMINATED, Power.ON): Finding.ORPHAN,
     (VMStatus.TERMINATED, Power.OFF): Finding.ORPHAN,
@@ -157,6 +161,15 @@ class Repairs:
         power = "absent" if observed is None else str(observed.power)
         await self._record("vm.found_down", seen, operation=operation, power=power, starts_again=operation is not None)
 
+    async def delete_again(self, seen: Row) -> None:
+        """Enqueue the deletion that was accepted and has failed; raises `MovedOn`."""
+        await self._billing.lock_account(seen.user_id)
+        operation = await self._enqueue(seen, DELETE)
+        touched = await self._tx.execute(sa.update(vms).where(*_is(seen)).values(updated_at=self._tx.now))
+        if touched.rowcount != 1:
+            raise MovedOn
+        await self._record("vm.found_undeleted", seen, operation=operation)
+
     async def raise_fence(self, seen: Row, finding: Finding) -> int:
         """Raise the fence of a machine for an order to its host, and return it; raises `MovedOn`."""
         raised = await self._tx.execute(
@@ -179,18 +192,20 @@ class Repairs:
             return None, StopReason.CREDIT
         except AlreadyHeld as error:
             raise MovedOn from error
+        return await self._enqueue(vm, START, price_version=prices.version), StopReason.HOST
+
+    async def _enqueue(self, vm: VM | Row, kind: str, **input_: object) -> Operation:
         try:
-            operation = await self._queue.enqueue(
-                START,
+            return await self._queue.enqueue(
+                kind,
                 vm_id=vm.id,
                 project_id=vm.project_id,
                 user_id=vm.user_id,
                 deadline=timedelta(seconds=self._settings.operations.deadline_seconds),
-                input_={"price_version": prices.version},
+                input_=input_,
             )
         except VMBusy as error:
             raise MovedOn from error
-        return operation, StopReason.HOST
 
     async def _record(self, kind: str, seen: Row, *, operation: Operation | None = None, **data: object) -> None:
         await self._events.record(

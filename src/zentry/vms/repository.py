@@ -15,7 +15,7 @@ from zentry.platform.etags import ANY_VERSION, Precondition, version_of
 from zentry.projects.quotas import Amounts
 from zentry.schema.metadata import constant
 from zentry.schema.projects import projects
-from zentry.schema.vms import StopReason, VMStatus, images, instance_types, is_alive, vm_labels, vms
+from zentry.schema.vms import StopReason, VMStatus, images, instance_types, is_alive, vm_labels, vm_user_data, vms
 from zentry.vms.types import VM, Extras, Image, InstanceType, SSHKey, VMChanges
 
 _VM: Final[tuple[sa.ColumnElement[Any], ...]] = (
@@ -39,7 +39,9 @@ _VM: Final[tuple[sa.ColumnElement[Any], ...]] = (
     vms.c.extra_disk_gib,
     vms.c.snapshot_id,
     vms.c.ssh_keys,
+    vms.c.has_user_data,
 )
+_USER_DATA: Final = sa.select(vm_user_data.c.sealed).where(vm_user_data.c.vm_id == sa.bindparam("vm_id"))
 _FIND: Final = sa.select(*_VM).where(vms.c.id == sa.bindparam("vm_id"))
 _FIND_OF_USER: Final = _FIND.where(vms.c.user_id == sa.bindparam("owner_id"))
 _PROJECT: Final = sa.select(projects.c.id).where(
@@ -115,10 +117,13 @@ class VMRepository:
                 "ssh_keys": [
                     {"name": key.name, "fingerprint": key.fingerprint, "public_key": key.public_key} for key in keys
                 ],
+                "has_user_data": extras.user_data is not None,
             },
         )
         if inserted:
             await self._insert_labels(vm.id, vm.user_id, extras.labels)
+        if inserted and extras.user_data is not None:
+            await self._tx.execute(sa.insert(vm_user_data), {"vm_id": vm.id, "sealed": extras.user_data})
         return inserted
 
     async def change(self, vm: VM, changes: VMChanges, *, match: Precondition = ANY_VERSION) -> bool | None:
@@ -154,6 +159,15 @@ class VMRepository:
         if labels:
             rows = [{"vm_id": vm_id, "user_id": user_id, "key": key, "value": labels[key]} for key in sorted(labels)]
             await self._tx.execute(sa.insert(vm_labels), rows)
+
+    async def find_user_data(self, vm_id: UUID) -> bytes | None:
+        """Return what was sealed for a machine."""
+        sealed: bytes | None = (await self._tx.execute(_USER_DATA, {"vm_id": vm_id})).scalar_one_or_none()
+        return sealed
+
+    async def forget_user_data(self, vm_id: UUID) -> None:
+        """Remove what was sealed for a machine that is gone."""
+        await self._tx.execute(sa.delete(vm_user_data).where(vm_user_data.c.vm_id == vm_id))
 
     async def find_version(self, vm_id: UUID) -> datetime | None:
         """Return the version in which a machine is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from zentry.platform.errors import IdempotencyMismatch, NotFound, PreconditionFa
 from zentry.platform.etags import etag
 from zentry.platform.ids import parse_id
 from zentry.platform.pagination import CURSOR_PATTERN, decode_cursor, encode_cursor
-from zentry.platform.web import WITH_ETAG, CallerDep, Edge, EdgeDep, JSONBytes, MatchDep, raises
+from zentry.platform.web import WITH_ETAG, CallerDep, Edge, EdgeDep, JSONBytes, MatchDep, SealerDep, raises
 from zentry.platform.wire import APIResponse
 from zentry.projects.quotas import QuotaExceeded
 from zentry.schema.vms import VMStatus
@@ -34,6 +35,7 @@ from zentry.vms.errors import (
     SnapshotNotFound,
     SnapshotTooLarge,
     SSHKeyNotFound,
+    TemplateOutdated,
     VMNameTaken,
     VMNotFound,
     VMProtected,
@@ -52,7 +54,8 @@ from zentry.vms.schemas import (
 )
 from zentry.vms.service import VMService
 from zentry.vms.summary import summarise
-from zentry.vms.types import Extras, VMChanges
+from zentry.vms.templates import TemplateService
+from zentry.vms.types import Extras, Template, VMChanges
 from zentry.vms.views import VMFilter, VMView, VMViews, rank_of
 
 router = APIRouter(prefix="/vms", tags=["Virtual Machines"])
@@ -125,6 +128,7 @@ async def list_vms(
             QuotaExceeded,
             SnapshotNotAvailable,
             SnapshotTooLarge,
+            TemplateOutdated,
             IdempotencyMismatch,
             NoFreeAddress,
         ),
@@ -136,6 +140,7 @@ async def create_vm(
     edge: EdgeDep,
     wait: WaitDep,
     once: OnceDep,
+    sealer: SealerDep,
 ) -> JSONBytes:
     """Hold the credit for a first window, create a machine and start it.
 
@@ -145,19 +150,30 @@ async def create_vm(
     snapshot_id = parse_id(body.snapshot_id)
     if body.snapshot_id and snapshot_id is None:
         raise SnapshotNotFound
-    extras = Extras(body.labels, body.delete_protection, snapshot_id, _key_ids(body.ssh_keys))
+    sealed = sealer.seal(body.user_data, owner=caller.user_id) if body.user_data else None
+    extras = Extras(body.labels, body.delete_protection, snapshot_id, parse_key_ids(body.ssh_keys), sealed)
     async with edge.work() as tx:
         service = edge.service(VMService, tx)
 
         async def create() -> Operation:
-            _, operation = await service.create_vm(
-                name=body.name,
-                instance_type=body.instance_type,
-                image=body.image or None,
-                project_id=parse_id(body.project_id),
-                extras=extras,
-                caller=caller,
-            )
+            template = None
+            if body.template_id:
+                templates = edge.service(TemplateService, tx)
+                template = await templates.get_template(parse_id(body.template_id), caller=caller)
+            type_, image, complete = _completed(body, extras, template)
+            try:
+                _, operation = await service.create_vm(
+                    name=body.name,
+                    instance_type=type_,
+                    image=image or None,
+                    project_id=parse_id(body.project_id),
+                    extras=complete,
+                    caller=caller,
+                )
+            except SSHKeyNotFound:
+                if template is None or "ssh_keys" in body.model_fields_set:
+                    raise
+                raise TemplateOutdated(template.name) from None
             return operation
 
         operation = await once.operation(tx, create)
@@ -334,7 +350,26 @@ async def list_instance_types(request: Request, edge: EdgeDep) -> Response:
         return _cached(request, await edge.service(Catalogue, tx).list_instance_types())
 
 
-def _key_ids(texts: Sequence[str]) -> tuple[UUID, ...]:
+def _completed(body: VMCreate, extras: Extras, template: Template | None) -> tuple[str, str, Extras]:
+    """Return type, image and extras, with what the request does not say from the template."""
+    if template is None:
+        return body.instance_type, body.image, extras
+    sent = body.model_fields_set
+    return (
+        body.instance_type or template.instance_type,
+        body.image or ("" if body.snapshot_id else template.image),
+        replace(
+            extras,
+            labels={**template.labels, **extras.labels},
+            delete_protection=(extras if "delete_protection" in sent else template).delete_protection,
+            ssh_key_ids=(extras if "ssh_keys" in sent else template).ssh_key_ids,
+            user_data=extras.user_data or template.user_data,
+        ),
+    )
+
+
+def parse_key_ids(texts: Sequence[str]) -> tuple[UUID, ...]:
+    """Return the ids of SSH keys, each once; `SSHKeyNotFound` where one is no id."""
     ids = {parse_id(text): None for text in texts}
     if None in ids:
         raise SSHKeyNotFound

@@ -56,6 +56,27 @@ Labels = Annotated[
 ]
 
 
+KeyIds = Annotated[
+    list[Annotated[str, StringConstraints(min_length=1, max_length=64)]],
+    Field(max_length=20, description="Ids of `GET /ssh-keys` that may sign in."),
+]
+MAX_USER_DATA: Final = 16_384
+USER_DATA_PATTERN: Final = pattern_in_words(
+    r"^(#!|#cloud-config|#cloud-boothook|#include|#part-handler|## template: jinja|Content-Type: multipart/)",
+    "User data begins with a line that tells cloud-init what it is: `#cloud-config`, `#!` and an interpreter, "
+    "`#include`, `#cloud-boothook`, `#part-handler`, `## template: jinja` or `Content-Type: multipart/…`.",
+)
+UserData = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_USER_DATA, pattern=USER_DATA_PATTERN),
+    Field(
+        description="What cloud-init does at the first boot and after each rebuild. It is kept encrypted, handed to "
+        "the machine, and never shown.",
+        examples=["#cloud-config\npackages: [nginx]\n"],
+    ),
+]
+
+
 class VMCreate(WriteModel):
     """The machine that is wanted."""
 
@@ -69,7 +90,12 @@ class VMCreate(WriteModel):
                     "project_id": "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b",
                 }
             ],
-            "oneOf": [{"required": ["image"]}, {"required": ["snapshot_id"]}],
+            "anyOf": [
+                {"required": ["template_id"]},
+                {"required": ["instance_type", "image"]},
+                {"required": ["instance_type", "snapshot_id"]},
+            ],
+            "not": {"required": ["image", "snapshot_id"]},
         }
     )
 
@@ -78,10 +104,17 @@ class VMCreate(WriteModel):
         "A few names, such as `admin` and `api`, are reserved.",
         examples=["web-1"],
     )
+    template_id: str = Field(
+        default="",
+        min_length=1,
+        max_length=64,
+        description="A template of `GET /templates`: what this request leaves out comes from there.",
+    )
     instance_type: str = Field(
+        default="",
         min_length=1,
         max_length=50,
-        description="A type of `GET /instance-types`.",
+        description="A type of `GET /instance-types`; needed unless `template_id` is sent.",
         examples=["small"],
         json_schema_extra=one_of_catalogue("instance-types"),
     )
@@ -89,7 +122,7 @@ class VMCreate(WriteModel):
         default="",
         min_length=1,
         max_length=100,
-        description="An image of `GET /images`; needed unless `snapshot_id` is sent.",
+        description="An image of `GET /images`; needed unless `snapshot_id` or `template_id` is sent.",
         examples=["ubuntu-22.04"],
         json_schema_extra=one_of_catalogue("images"),
     )
@@ -99,9 +132,8 @@ class VMCreate(WriteModel):
         max_length=64,
         description="A snapshot for the disk to begin from, in place of an image.",
     )
-    ssh_keys: list[Annotated[str, StringConstraints(min_length=1, max_length=64)]] = Field(
-        default_factory=list, max_length=20, description="Ids of `GET /ssh-keys` that may sign in to it."
-    )
+    ssh_keys: KeyIds = Field(default_factory=list)
+    user_data: UserData = ""
     project_id: str = Field(
         min_length=1,
         max_length=64,
@@ -276,6 +308,7 @@ class VMResponse(ReadModel):
     ssh_keys: list[VMSSHKey] = Field(description="The keys that it was created with.")
     labels: dict[str, str] = Field(examples=[{"env": "prod"}])
     delete_protection: bool = Field(description="Whether a deletion is refused until this is lifted.")
+    has_user_data: bool = Field(description="Whether it was created with user data, which is not shown.")
     created_at: datetime
     updated_at: datetime | None
     last_started: datetime | None

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 from uuid import UUID
 
 from zentry.billing.service import BillingService
@@ -28,6 +28,7 @@ from zentry.projects.errors import ProjectProtected
 from zentry.projects.quotas import Quotas
 from zentry.schema.vms import SnapshotStatus, StopReason, VMStatus
 from zentry.vms.addresses import AddressPool
+from zentry.vms.choices import Choices
 from zentry.vms.errors import (
     InvalidTransition,
     SnapshotNotAvailable,
@@ -43,11 +44,10 @@ from zentry.vms.repository import VMRepository
 from zentry.vms.snapshots_repository import SnapshotRepository
 from zentry.vms.ssh_keys import SSHKeyRepository
 from zentry.vms.states import VMRequest, ensure_allowed
-from zentry.vms.types import VM, Extras, Image, InstanceType, Snapshot, SSHKey, VMChanges
+from zentry.vms.types import VM, Extras, InstanceType, Snapshot, SSHKey, VMChanges
 
 NO_EXTRAS: Final = Extras()
 _MOST_NAMED: Final = 10
-Choice = TypeVar("Choice", Image, InstanceType)
 
 
 class VMService:
@@ -57,6 +57,7 @@ class VMService:
         self._tx = tx
         self._settings = settings
         self._vms = VMRepository(tx)
+        self._choices = Choices(tx)
         self._snapshots = SnapshotRepository(tx)
         self._queue = OperationQueue(tx)
         self._billing = BillingService(tx, settings.billing)
@@ -90,11 +91,13 @@ class VMService:
         extras: Extras = NO_EXTRAS,
     ) -> tuple[UUID, Operation]:
         """Ask for a machine: hold its credit, lease its address, count it, and enqueue its creation."""
-        size = await self._get_size(instance_type)
+        if not instance_type:
+            raise InvalidInput.at("instance_type", "Send an instance_type, or a template_id that brings one.")
+        size = await self._choices.get_size(instance_type)
         if (image is None) == (extras.snapshot_id is None):
-            raise InvalidInput.at("image", "Send an image or a snapshot_id, one of them.")
+            raise InvalidInput.at("image", "Send an image or a snapshot_id, one of them, or a template_id.")
         if image is not None:
-            await self._ensure_image(image)
+            await self._choices.ensure_image(image)
         if project_id is None or not await self._vms.has_project(project_id, user_id=caller.user_id):
             raise NotFound("Project")
         keys = await self._get_keys(extras.ssh_key_ids, caller=caller)
@@ -224,10 +227,6 @@ class VMService:
             raise SSHKeyNotFound
         return keys
 
-    async def _ensure_image(self, name: str) -> None:
-        images = await self._vms.list_images()
-        self._ensure_choice("image", name, images)
-
     async def _get_source(self, snapshot_id: UUID, size: InstanceType, *, caller: Caller) -> Snapshot:
         """Return the snapshot that a new machine's disk is to come from."""
         snapshot = await self._snapshots.find(snapshot_id, user_id=caller.user_id)
@@ -240,25 +239,6 @@ class VMService:
                 snapshot.name, needed=snapshot.disk_gib, instance_type=size.name, there=size.disk_gib
             )
         return snapshot
-
-    async def _get_size(self, name: str) -> InstanceType:
-        return self._ensure_choice("instance_type", name, await self._vms.list_instance_types())
-
-    def _ensure_choice(self, field: str, name: str, known: Sequence[Choice]) -> Choice:
-        """Return what is called so in a catalogue, or raise `InvalidInput` that names what can be chosen now."""
-        found = next((one for one in known if one.name == name), None)
-        if found is not None and not self._is_over(found):
-            return found
-        what = field.replace("_", " ")
-        if found is None:
-            reason = f"There is no {what} {name!r}"
-        else:
-            reason = f"The {what} {name!r} has not been available since {found.unavailable_after:%Y-%m-%d}"
-        choices = ", ".join(one.name for one in known if not self._is_over(one))
-        raise InvalidInput.at(field, f"{reason}; choose one of {choices}.")
-
-    def _is_over(self, choice: Image | InstanceType) -> bool:
-        return choice.unavailable_after is not None and choice.unavailable_after <= self._tx.now
 
     async def _start(self, vm: VM, *, caller: Caller, event: str) -> Operation:
         prices = await self._billing.get_price_list()

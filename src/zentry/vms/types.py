@@ -39,6 +39,7 @@ class VM:
     snapshot_id: UUID | None = None
     ssh_keys: tuple[str, ...] = ()
     """The public keys themselves."""
+    has_user_data: bool = False
 
     @property
     def resource(self) -> Resource:
@@ -95,6 +96,29 @@ class Extras:
     delete_protection: bool = False
     snapshot_id: UUID | None = None
     ssh_key_ids: tuple[UUID, ...] = ()
+    user_data: bytes | None = None
+    """Sealed for the account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What machines of an account are created with, under a name."""
+
+    id: UUID
+    name: str
+    instance_type: str
+    image: str
+    labels: Mapping[str, str]
+    ssh_key_ids: tuple[UUID, ...]
+    delete_protection: bool
+    user_data: bytes | None
+    created_at: datetime
+    updated_at: datetime | None
+
+    @property
+    def has_user_data(self) -> bool:
+        """Whether it brings user data."""
+        return self.user_data is not None
 
 
 @dataclass(frozen=True, slots=True)

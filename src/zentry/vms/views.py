@@ -74,6 +74,7 @@ class VMView(msgspec.Struct, frozen=True, gc=False):
     ssh_keys: list[SSHKeyView]
     labels: dict[str, str]
     delete_protection: bool
+    has_user_data: bool
     created_at: datetime
     updated_at: datetime | None
     last_started: datetime | None
@@ -141,6 +142,7 @@ _SELECT: Final = sa.select(
     vms.c.ssh_keys,
     vms.c.labels,
     vms.c.delete_protection,
+    vms.c.has_user_data,
     operations.c.id.label("operation_id"),
     operations.c.kind.label("operation_kind"),
     operations.c.progress.label("operation_progress"),
@@ -287,6 +289,7 @@ def _view(row: sa.Row[Any], now: datetime, second: int) -> VMView:
         ssh_keys,
         labels,
         delete_protection,
+        has_user_data,
         operation_id,
         operation_kind,
         operation_progress,
@@ -333,6 +336,7 @@ def _view(row: sa.Row[Any], now: datetime, second: int) -> VMView:
         [SSHKeyView(key["name"], key["fingerprint"]) for key in ssh_keys],
         labels,
         delete_protection,
+        has_user_data,
         created_at,
         updated_at,
         last_started,

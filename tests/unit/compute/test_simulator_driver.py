@@ -20,9 +20,10 @@ from zentry.compute.driver import (
 from zentry.compute.simulator import build
 from zentry.compute.simulator.driver import SimulatorDriver
 from zentry.compute.simulator.faults import FaultKind, Faults, Rule
+from zentry.compute.simulator.hosts import Fleet
 from zentry.compute.simulator.latency import Latency
 from zentry.compute.simulator.orders import Action
-from zentry.compute.simulator.world import Fleet, World
+from zentry.compute.simulator.world import World
 from zentry.compute.types import Power, VMSpec
 from zentry.platform.clock import ManualClock
 from zentry.platform.settings import Settings

@@ -15,8 +15,9 @@ from uuid import UUID
 import pytest
 
 from zentry.compute.driver import DriverRejected, DriverUnavailable
+from zentry.compute.simulator.hosts import Fleet
 from zentry.compute.simulator.orders import Action, Order
-from zentry.compute.simulator.world import Fleet, World
+from zentry.compute.simulator.world import World
 from zentry.compute.types import VMSpec
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -90,7 +91,7 @@ def test_a_host_can_be_filled_to_the_brim(world: World) -> None:
     for number in range(1, 4):
         world.carry_out(create(number, vcpus=8, memory_mib=8192), at=AT)
 
-    with pytest.raises(DriverRejected, match="No host has room for 1 vCPUs and 1 MiB"):
+    with pytest.raises(DriverRejected, match="No host has room for 1 vCPUs, 1 MiB"):
         world.carry_out(create(4, memory_mib=1), at=AT)
 
     assert {(host.vcpus_used, host.memory_mib_used, host.machines) for host in world.hosts()} == {(8, 8192, 1)}

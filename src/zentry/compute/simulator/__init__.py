@@ -2,7 +2,7 @@
 
 `chance` gives randomness without state, `orders` names what a driver is asked to do, `world` keeps
 hosts and machines, `latency` and `load` say how long things take and what machines measure,
-`faults` makes orders fail on purpose, and `driver` joins them behind the protocol.
+`hosts` places machines, `faults` makes orders fail on purpose, and `driver` joins them behind the protocol.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from typing import Final
 
 from zentry.compute.driver import ComputeDriver, DriverContext
 from zentry.compute.simulator.driver import SimulatorDriver
+from zentry.compute.simulator.hosts import Fleet, Placement
 from zentry.compute.simulator.latency import Latency
-from zentry.compute.simulator.world import Fleet, World
+from zentry.compute.simulator.world import World
+from zentry.platform.settings import SimulatorSettings
 
 WORLD_FILE: Final = "simulator.db"
 IN_MEMORY: Final = ":memory:"
@@ -26,10 +28,21 @@ def build(context: DriverContext) -> ComputeDriver:
     settings = context.settings.simulator
     world = World(
         IN_MEMORY if str(context.data_dir) == IN_MEMORY else context.data_dir / WORLD_FILE,
-        fleet=Fleet(hosts=settings.hosts, vcpus=settings.host_vcpus, memory_mib=settings.host_memory_mib),
+        fleet=fleet_of(settings),
     )
     latency = Latency(seed=settings.seed, boot_seconds=settings.boot_seconds, action_seconds=settings.action_seconds)
     return SimulatorDriver(world, clock=context.clock, seed=settings.seed, latency=latency)
 
 
-__all__ = ["build"]
+def fleet_of(settings: SimulatorSettings) -> Fleet:
+    """Return the fleet that the settings describe."""
+    return Fleet(
+        hosts=settings.hosts,
+        vcpus=settings.host_vcpus,
+        memory_mib=settings.host_memory_mib,
+        disk_gib=settings.host_disk_gib,
+        placement=Placement(settings.placement),
+    )
+
+
+__all__ = ["build", "fleet_of"]

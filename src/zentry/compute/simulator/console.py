@@ -40,6 +40,7 @@ class Booted:
     ip_address: str
     booted_at: datetime
     stopped_at: datetime | None
+    user_data_bytes: int = 0
 
 
 def boot_log(seed: int, booted: Booted) -> str:
@@ -66,6 +67,8 @@ def _lines(seed: int, booted: Booted) -> Iterator[str]:
     for text in _UNITS:
         clock.later()
         yield f"[  OK  ] {text}"
+    if booted.user_data_bytes:
+        yield f"[{clock.later():12.6f}] cloud-init: user data of {booted.user_data_bytes} bytes"
     up = timedelta(seconds=clock.seconds)
     yield f"cloud-init finished at {booted.booted_at + up:%a, %d %b %Y %H:%M:%S} +0000. Up {clock.seconds:.2f} seconds"
     yield ""

@@ -7,6 +7,7 @@ order may have come by meanwhile. A worker that dies while it waits has changed 
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,8 +15,9 @@ from itertools import islice
 from typing import Final
 from uuid import UUID
 
+from zentry.compute.driver import DriverError
 from zentry.compute.simulator.console import boot_log
-from zentry.compute.simulator.faults import Faults
+from zentry.compute.simulator.faults import UNHARMED, Faults, Strike, strike_of
 from zentry.compute.simulator.latency import Latency
 from zentry.compute.simulator.load import days, measure
 from zentry.compute.simulator.orders import Action, Order
@@ -37,7 +39,7 @@ class SimulatorDriver:
     """Drives the simulated world.
 
     Orders raise `StaleFence`; `DriverRejected` with `UNKNOWN_MACHINE` or `NO_CAPACITY`; and
-    `DriverUnavailable` with `WORLD_BUSY`. Scripted faults add their own codes.
+    `DriverUnavailable` with `WORLD_BUSY` or `HOST_UNREACHABLE`. Faults add their own codes.
     """
 
     def __init__(
@@ -46,10 +48,11 @@ class SimulatorDriver:
         self.name = "simulator"
         self.capabilities = CAPABILITIES
         self.world = world
+        self.seed = seed
         self.faults = Faults() if faults is None else faults
         self._clock = clock
-        self._seed = seed
         self._latency = latency
+        self._late: list[tuple[datetime, Order]] = []
 
     async def ensure_created(self, spec: VMSpec, *, fence: int) -> None:
         """Place the machine, powered off; `DriverRejected` (`NO_CAPACITY`) when no host has room.
@@ -110,7 +113,7 @@ class SimulatorDriver:
     async def sample(self, vm_ids: Sequence[UUID]) -> Sequence[Sample]:
         """Measure machines now, in the order of the ids."""
         await self._meet_faults(Action.SAMPLE)
-        return await self.sample_at(vm_ids, at=self._clock.now())
+        return await self.sample_at(self.world.reachable(vm_ids), at=self._clock.now())
 
     async def sample_history(self, vm_ids: Sequence[UUID], *, instants: Sequence[datetime]) -> Sequence[Sample]:
         """Measure machines at instants of the past: instants in the given order, within each the ids."""
@@ -129,17 +132,15 @@ class SimulatorDriver:
         remaining = iter(vm_ids)
         while chunk := list(islice(remaining, CHUNK)):
             pasts = self.world.past(chunk, at=at)
-            samples += (
-                _measure_many(self._seed, pasts, at) if len(pasts) >= MANY else _measure_few(self._seed, pasts, at)
-            )
+            samples += _measure_many(self.seed, pasts, at) if len(pasts) >= MANY else _measure_few(self.seed, pasts, at)
             await self._clock.sleep(0)
         return samples
 
     async def console(self, vm_id: UUID) -> str:
         """Return the log of the last boot; `DriverRejected` (`UNKNOWN_MACHINE`) for a machine that is not there."""
-        await self._meet_faults(Action.CONSOLE)
+        await self._meet_faults(Action.CONSOLE, vm_id)
         booted = self.world.last_boot(vm_id)
-        return "" if booted is None else boot_log(self._seed, booted)
+        return "" if booted is None else boot_log(self.seed, booted)
 
     async def hosts(self) -> Sequence[HostState]:
         """Report the hosts, by number."""
@@ -151,14 +152,34 @@ class SimulatorDriver:
         self.world.close()
 
     async def _carry_out(self, order: Order, *, longest_seconds: float = math.inf) -> None:
-        strike = self.faults.strike(order.action, order.vm_id)
+        self._deliver_what_is_late()
+        strike = self._strike(order.action, order.vm_id)
         if strike.before is not None:
             raise strike.before
         seconds = min(self._latency.seconds_of(order), longest_seconds) + strike.delay_seconds
         if seconds <= 0 or await self._is_due_after(order, seconds):
             self.world.carry_out(order, at=self._clock.now())
+        if strike.again_after_seconds is not None:
+            self._late.append((self._clock.now() + timedelta(seconds=strike.again_after_seconds), order))
+            self._deliver_what_is_late()
         if strike.after is not None:
             raise strike.after
+
+    def _deliver_what_is_late(self) -> None:
+        """Let orders arrive that were sent twice, with whatever call comes next; old ones are refused by the world."""
+        due = [order for at, order in self._late if at <= self._clock.now()]
+        self._late = [(at, order) for at, order in self._late if at > self._clock.now()]
+        for order in due:
+            with contextlib.suppress(DriverError):  # Nobody waits for the answer.
+                self.world.carry_out(order, at=self._clock.now())
+
+    def _strike(self, action: Action, vm_id: UUID | None = None) -> Strike:
+        """Say what befalls a call: by this driver's script first, then by the rules of the world."""
+        strike = self.faults.strike(action, vm_id)
+        if strike is not UNHARMED:
+            return strike
+        rule = self.world.strike(action, vm_id, seed=self.seed)
+        return UNHARMED if rule is None else strike_of(rule, action)
 
     async def _is_due_after(self, order: Order, seconds: float) -> bool:
         """Admit the order and let it take its time; one with nothing to do takes none."""
@@ -167,8 +188,9 @@ class SimulatorDriver:
         await self._clock.sleep(seconds)
         return True
 
-    async def _meet_faults(self, action: Action) -> None:
-        strike = self.faults.strike(action)
+    async def _meet_faults(self, action: Action, vm_id: UUID | None = None) -> None:
+        self._deliver_what_is_late()
+        strike = self._strike(action, vm_id)
         if strike.delay_seconds > 0:
             await self._clock.sleep(strike.delay_seconds)
         # Nothing happens in a question, so a lost answer is the same before and after.

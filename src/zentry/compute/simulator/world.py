@@ -8,8 +8,7 @@ only a power cut could, and a simulated machine need not outlive that.
 Statements take microseconds and no transaction waits for anything, so callers run them right on
 the event loop: a thread would cost more than the work, and would let virtual time jump.
 
-Placement: the online host with the most free memory among those where the machine fits, and of
-equals the one with the lowest number. That spreads machines and keeps the largest hole for last.
+`hosts` places machines and lets hosts fail, `disks` keeps snapshots, `faults_table` the rules of failure.
 """
 
 from __future__ import annotations
@@ -27,8 +26,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from zentry.compute.driver import DriverRejected, DriverUnavailable, StaleFence
-from zentry.compute.simulator import disks
+from zentry.compute.simulator import disks, faults_table, hosts
 from zentry.compute.simulator.console import Booted
+from zentry.compute.simulator.faults import Rule
+from zentry.compute.simulator.faults_table import Fault
+from zentry.compute.simulator.hosts import Condition, Fleet
 from zentry.compute.simulator.load import Subject
 from zentry.compute.simulator.orders import Action, Order
 from zentry.compute.simulator.tables import LATER, SCHEMA, VERSION
@@ -40,15 +42,6 @@ BUSY_SECONDS: Final = 10.0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _MAY_PASS: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL})
-
-
-@dataclass(frozen=True, slots=True)
-class Fleet:
-    """How many hosts there are and what each offers."""
-
-    hosts: int
-    vcpus: int
-    memory_mib: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +68,7 @@ class World:
         world is opened again. Raises `DriverRejected` (`WORLD_UNUSABLE`) when the file cannot be
         opened, is no database, or was made by another version.
         """
+        self.placement = fleet.placement
         try:
             # The thread that builds the driver need not be the one whose event loop uses it.
             with _one_opens(path):
@@ -135,13 +129,58 @@ class World:
 
     def hosts(self) -> list[HostState]:
         """Return every host, by number."""
+        with _translated():
+            return hosts.list_hosts(self._connection)
+
+    def conditions(self) -> dict[str, tuple[Condition, int]]:
+        """Return how each host is, and how many percent of what it offers are lost."""
+        with _translated():
+            return hosts.conditions(self._connection)
+
+    def change_host(
+        self, name: str, *, condition: Condition | None = None, lost_percent: int | None = None, at: datetime
+    ) -> list[UUID] | None:
+        """Let a host fail or come back; return its machines that have lost power, or None for an unknown host."""
+        with self._transaction():
+            ran = hosts.change(self._connection, name, condition=condition, lost_percent=lost_percent)
+            for vm_id in ran or ():
+                self._turn(vm_id, Power.OFF, _microseconds(at))
+        return ran
+
+    def list_faults(self) -> list[Fault]:
+        """Return the rules in force, the oldest first."""
+        with _translated():
+            return faults_table.list_faults(self._connection)
+
+    def add_fault(self, rule: Rule) -> Fault:
+        """Put a rule in force for every process that shares the world."""
+        with self._transaction():
+            return faults_table.add(self._connection, rule)
+
+    def remove_faults(self, fault_id: int | None = None) -> int:
+        """Lift a rule, or all of them; return how many there were."""
+        with self._transaction():
+            return faults_table.remove(self._connection, fault_id)
+
+    def strike(self, action: Action, vm_id: UUID | None, *, seed: int) -> Rule | None:
+        """Return the rule that befalls a call, and count it; the first that matches and is due."""
+        with _translated():
+            if not faults_table.is_any(self._connection):
+                return None
+        with self._transaction():
+            return faults_table.strike(self._connection, action, vm_id, seed=seed)
+
+    def reachable(self, vm_ids: Sequence[UUID]) -> list[UUID]:
+        """Return those of these machines whose hosts can be asked, in the given order."""
         rows = self._read(
             """
-            SELECT name, online, vcpus, vcpus_used, memory_mib, memory_mib_used, machines
-            FROM hosts ORDER BY number
-            """
+            SELECT vm_id FROM json_each(?) AS wanted
+            CROSS JOIN machines ON machines.vm_id = wanted.value JOIN hosts ON hosts.number = machines.host
+            WHERE NOT hosts.cut_off ORDER BY wanted.key
+            """,
+            (_json(vm_ids),),
         )
-        return [HostState(row[0], bool(row[1]), *row[2:]) for row in rows]
+        return [UUID(row[0]) for row in rows]
 
     def past(self, vm_ids: Sequence[UUID], *, at: datetime) -> list[Past]:
         """Return these machines as they were at an instant, without those that did not exist then."""
@@ -165,11 +204,17 @@ class World:
     def last_boot(self, vm_id: UUID) -> Booted | None:
         """Return a machine with its last boot, None before the first; `DriverRejected` when it is not there."""
         machines = self._read(
-            "SELECT name, vcpus, memory_mib, disk_gib, image, ip_address FROM machines WHERE vm_id = ?", (str(vm_id),)
+            """
+            SELECT name, vcpus, memory_mib, disk_gib, image, ip_address, user_data_bytes
+            FROM machines WHERE vm_id = ?
+            """,
+            (str(vm_id),),
         )
         if not machines:
             message = f"The simulator has no machine {vm_id}; it has to be created first."
             raise DriverRejected(message, code="UNKNOWN_MACHINE")
+        with _translated():
+            hosts.ensure_reachable(self._connection, vm_id)
         changes = self._read(
             "SELECT power, at_us FROM power_changes WHERE vm_id = ? ORDER BY at_us DESC, number DESC LIMIT 2",
             (str(vm_id),),
@@ -178,7 +223,7 @@ class World:
         if booted is None:
             return None
         stopped = _instant(changes[0][1]) if changes[0][0] == Power.OFF else None
-        name, vcpus, memory_mib, disk_gib, image, ip_address = machines[0]
+        name, vcpus, memory_mib, disk_gib, image, ip_address, user_data_bytes = machines[0]
         return Booted(
             vm_id,
             name,
@@ -189,6 +234,7 @@ class World:
             ip_address=ip_address,
             booted_at=_instant(booted),
             stopped_at=stopped,
+            user_data_bytes=user_data_bytes,
         )
 
     def effects(self, vm_id: UUID) -> Mapping[Action, int]:
@@ -198,6 +244,7 @@ class World:
 
     def _is_due(self, order: Order) -> bool:
         self._remember_fence(order)
+        hosts.ensure_reachable(self._connection, order.vm_id)
         power = self._value("SELECT power FROM machines WHERE vm_id = ?", (str(order.vm_id),))
         if order.action in disks.ACTIONS:
             return disks.is_due(self._connection, order, power)
@@ -230,15 +277,19 @@ class World:
                 assert order.spec is not None, "a machine is created from a specification"
                 self._create(order.spec, _microseconds(at))
             case Action.START:
+                hosts.rescue(self._connection, order.vm_id, self.placement)
                 self._turn(order.vm_id, Power.ON, _microseconds(at))
             case Action.STOP:
                 self._turn(order.vm_id, Power.OFF, _microseconds(at))
             case Action.REBOOT:
+                hosts.rescue(self._connection, order.vm_id, self.placement)
                 self._connection.execute("INSERT INTO reboots VALUES (?, ?)", (str(order.vm_id), str(order.order)))
                 self._turn(order.vm_id, Power.ON, _microseconds(at))
             case Action.RESIZE:
                 assert order.spec is not None, "a machine is resized to a specification"
-                self._resize(order.spec)
+                disk_gib = self._value("SELECT disk_gib FROM machines WHERE vm_id = ?", (str(order.vm_id),))
+                spec = replace(order.spec, disk_gib=max(disk_gib, order.spec.disk_gib))
+                hosts.move(self._connection, spec, self.placement)
             case Action.REMOVE:
                 self._remove(order.vm_id)
             case action if action in disks.ACTIONS:
@@ -248,9 +299,9 @@ class World:
 
     def _create(self, spec: VMSpec, at_us: int) -> None:
         vm_id = str(spec.vm_id)
-        host = self._place(spec)
+        host = hosts.place(self._connection, spec, self.placement)
         self._connection.execute(
-            "INSERT INTO machines VALUES (?, ?, 'off', ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO machines VALUES (?, ?, 'off', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 vm_id,
                 host,
@@ -262,32 +313,10 @@ class World:
                 spec.instance_type,
                 spec.ip_address,
                 at_us,
+                len(spec.user_data.encode()),
             ),
         )
         self._connection.execute("INSERT INTO power_changes VALUES (?, 0, ?, 'off', 0)", (vm_id, at_us))
-
-    def _place(self, spec: VMSpec) -> int:
-        """Take room on a host and return its number."""
-        host = self._value(
-            """
-            UPDATE hosts SET
-                vcpus_used = vcpus_used + :vcpus,
-                memory_mib_used = memory_mib_used + :memory_mib,
-                machines = machines + 1
-            WHERE number = (
-                SELECT number FROM hosts
-                WHERE online AND NOT retired
-                    AND memory_mib - memory_mib_used >= :memory_mib AND vcpus - vcpus_used >= :vcpus
-                ORDER BY memory_mib - memory_mib_used DESC, number LIMIT 1
-            )
-            RETURNING number
-            """,
-            {"vcpus": spec.vcpus, "memory_mib": spec.memory_mib},
-        )
-        if host is None:
-            message = f"No host has room for {spec.vcpus} vCPUs and {spec.memory_mib} MiB of memory."
-            raise DriverRejected(message, code="NO_CAPACITY")
-        return int(host)
 
     def _is_resize_due(self, order: Order, power: str) -> bool:
         assert order.spec is not None, "a machine is resized to a specification"
@@ -304,45 +333,6 @@ class World:
             message = f"The machine {order.vm_id} runs; it has to be stopped before it is resized."
             raise DriverRejected(message, code="MACHINE_RUNNING")
         return True
-
-    def _resize(self, spec: VMSpec) -> None:
-        """Change the size, with room on the machine's own host if there is any, else on another."""
-        vm_id = str(spec.vm_id)
-        host, vcpus, memory_mib = self._connection.execute(
-            "SELECT host, vcpus, memory_mib FROM machines WHERE vm_id = ?", (vm_id,)
-        ).fetchone()
-        more = {"host": host, "vcpus": spec.vcpus - vcpus, "memory_mib": spec.memory_mib - memory_mib}
-        fits = self._value(
-            """
-            UPDATE hosts SET vcpus_used = vcpus_used + :vcpus, memory_mib_used = memory_mib_used + :memory_mib
-            WHERE number = :host
-                AND (:vcpus <= 0 OR vcpus - vcpus_used >= :vcpus)
-                AND (:memory_mib <= 0 OR memory_mib - memory_mib_used >= :memory_mib)
-            RETURNING number
-            """,
-            more,
-        )
-        if fits is None:
-            roomy = self._place(spec)
-            self._leave(host, vcpus, memory_mib)
-            host = roomy
-        self._connection.execute(
-            """
-            UPDATE machines SET host = ?, vcpus = ?, memory_mib = ?, disk_gib = max(disk_gib, ?), instance_type = ?
-            WHERE vm_id = ?
-            """,
-            (host, spec.vcpus, spec.memory_mib, spec.disk_gib, spec.instance_type, vm_id),
-        )
-
-    def _leave(self, host: int, vcpus: int, memory_mib: int) -> None:
-        self._connection.execute(
-            """
-            UPDATE hosts SET
-                vcpus_used = vcpus_used - ?, memory_mib_used = memory_mib_used - ?, machines = machines - 1
-            WHERE number = ?
-            """,
-            (vcpus, memory_mib, host),
-        )
 
     def _turn(self, vm_id: UUID, power: Power, at_us: int) -> None:
         """Set the power; its past stays in order even if a worker's clock is behind another's."""
@@ -364,10 +354,10 @@ class World:
         self._connection.execute("UPDATE machines SET power = ? WHERE vm_id = ?", (power, str(vm_id)))
 
     def _remove(self, vm_id: UUID) -> None:
-        host, vcpus, memory_mib = self._connection.execute(
-            "DELETE FROM machines WHERE vm_id = ? RETURNING host, vcpus, memory_mib", (str(vm_id),)
+        host, *size = self._connection.execute(
+            "DELETE FROM machines WHERE vm_id = ? RETURNING host, vcpus, memory_mib, disk_gib", (str(vm_id),)
         ).fetchone()
-        self._leave(host, vcpus, memory_mib)
+        hosts.leave(self._connection, host, tuple(size))
 
     def _prepare(self, fleet: Fleet) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -376,33 +366,23 @@ class World:
         with self._transaction():
             version = self._value("PRAGMA user_version")
             if version in {0, *LATER}:
-                for statement in LATER[version] if version else (*SCHEMA, *chain(*LATER.values())):
+                later = chain(*(LATER[older] for older in sorted(LATER) if older >= version))
+                for statement in chain(() if version else SCHEMA, later):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {VERSION}")
             elif version != VERSION:
                 message = f"The simulator's world has version {version}, this program needs {VERSION}: move it away."
                 raise DriverRejected(message, code="WORLD_UNUSABLE")
-            self._settle(fleet)
-
-    def _settle(self, fleet: Fleet) -> None:
-        self._connection.execute("DELETE FROM hosts WHERE number > ? AND machines = 0", (fleet.hosts,))
-        self._connection.execute("UPDATE hosts SET retired = number > ?", (fleet.hosts,))
-        self._connection.executemany(
-            """
-            INSERT INTO hosts (number, name, vcpus, memory_mib) VALUES (?, ?, ?, ?)
-            ON CONFLICT (number) DO UPDATE SET vcpus = excluded.vcpus, memory_mib = excluded.memory_mib
-            """,
-            ((number, f"host-{number}", fleet.vcpus, fleet.memory_mib) for number in range(1, fleet.hosts + 1)),
-        )
+            hosts.settle(self._connection, fleet)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """Commit at the end, and also when an order is rejected: its fence has been seen all the same."""
+        """Commit at the end, and also when an order is refused: its fence has been seen all the same."""
         with _translated():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
-            except DriverRejected:
+            except (DriverRejected, hosts.HostUnreachable):
                 self._connection.execute("COMMIT")
                 raise
             except BaseException:
