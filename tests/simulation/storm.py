@@ -27,8 +27,10 @@ STORM: Final[dict[str, Any]] = {
         "freeze_seconds": 120,
         "jitter": 0.02,
     },
+    "host_failures": {"every_hours": 0.5, "back_after_minutes": 8},
     "settings": {
-        "simulator": {"boot_seconds": 12, "action_seconds": 4},
+        "reconciler": {"interval_seconds": 300, "orphan_grace_seconds": 300},
+        "simulator": {"hosts": 4, "boot_seconds": 12, "action_seconds": 4},
         "operations": {"lease_seconds": 60},
         "billing": {"welcome_credits": 0.3, "meter_interval_seconds": 120},
     },

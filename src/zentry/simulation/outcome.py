@@ -72,6 +72,7 @@ class Outcome:
     asked: Mapping[str, int]
     refused: Mapping[str, int]
     deaths: int
+    host_failures: int
     checks: int
     """How often every rule was checked over every row."""
     rows: Mapping[str, int]

@@ -85,7 +85,8 @@ def _summary(outcome: Outcome) -> str:
     days = outcome.simulated_seconds / 86_400
     return (
         f"Scenario {outcome.scenario}, seed {outcome.seed}: {days:,.2f} days in {outcome.real_seconds:,.1f} s, "
-        f"{outcome.events:,} events, {outcome.rows['operations']:,} operations, {outcome.deaths:,} workers killed."
+        f"{outcome.events:,} events, {outcome.rows['operations']:,} operations, {outcome.deaths:,} workers killed, "
+        f"{outcome.host_failures:,} hosts failed."
     )
 
 

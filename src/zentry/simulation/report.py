@@ -47,7 +47,7 @@ def _head(outcome: Outcome) -> Group:
         f"{days:,.2f} days in {outcome.real_seconds:,.1f} s: {speed:,.0f} simulated seconds per second. "
         f"{outcome.events:,} events, {outcome.rows['operations']:,} operations, "
         f"{outcome.rows['ledger_entries']:,} ledger entries, {outcome.rows['vm_metrics']:,} samples, "
-        f"{outcome.deaths:,} workers killed."
+        f"{outcome.deaths:,} workers killed, {outcome.host_failures:,} hosts failed."
     )
     return Group(first, Text(second), Text())
 

@@ -103,6 +103,21 @@ class FaultTable(_Table):
         return self
 
 
+class HostFailures(_Table):
+    """Hosts that fail, and come back."""
+
+    every_hours: float = Field(0.0, ge=0, le=24 * 365, description="Mean time between two failures; 0 is never.")
+    back_after_minutes: float = Field(30.0, gt=0, le=60 * 24 * 30, description="Mean time until a host is back.")
+    unreachable: Share = Field(0.3, description="Share of the failures in which a host runs on, cut off.")
+    shrink: Share = Field(0.1, description="Share of the failures in which a host loses half of what it offers.")
+
+    @model_validator(mode="after")
+    def _leaves_a_chance(self) -> HostFailures:
+        if self.unreachable + self.shrink > 1:
+            raise ValueError("unreachable and shrink together exceed 1")
+        return self
+
+
 class Scenario(_Table):
     """A scenario as it is written down."""
 
@@ -121,6 +136,7 @@ class Scenario(_Table):
     top_ups: TopUps = TopUps()
     workers: Workers = Workers()
     faults: FaultTable = FaultTable()
+    host_failures: HostFailures = HostFailures()
     settings: dict[str, dict[str, Any]] = Field({}, description="Settings of the platform, by group and field.")
 
     @model_validator(mode="after")

@@ -57,7 +57,9 @@ from zentry.simulation.processes import Process, ProcessClock, ProcessDatabase
 from zentry.simulation.scenario import BadScenario, Scenario
 from zentry.simulation.virtual_time import VirtualClock, VirtualLoop, run_virtually
 from zentry.simulation.watch import Watch
+from zentry.simulation.weather import Weather
 from zentry.vms.lifecycle import VMLifecycle
+from zentry.vms.regions import Regions
 from zentry.wiring import assemble_loops, factories, signup_hooks
 from zentry.worker.worker import Loop, Worker
 
@@ -118,6 +120,8 @@ class Simulation:
         self._store = store or MemoryStore()
         self._tools = tools or SimulationTools()
         self._on_day = on_day
+        self._differs_since: dict[str, float] = {}
+        self._host_failures = 0
         self._chaos = Chaos(scenario.faults, self._random("chaos"))
         self._signals = Signals()
         self._ids = self._random("ids")
@@ -163,6 +167,7 @@ class Simulation:
             asked=dict(sorted(self._tally.asked.items())),
             refused={f"{what}: {code}": count for (what, code), count in sorted(self._tally.refused.items())},
             deaths=self._deaths,
+            host_failures=self._host_failures,
             checks=self._checks,
             rows=count_rows(raw),
         )
@@ -188,12 +193,26 @@ class Simulation:
         ]
         workers = [self._task(self._keep_worker(), f"worker {slot}") for slot in range(self._scenario.workers.count)]
         observer = self._task(self._observe(), "observer")
+        weather = Weather(
+            self._world,
+            self._scenario.host_failures,
+            clock=self._clock,
+            random=self._random("weather"),
+            on_change=self._look_at_hosts,
+        )
+        storm = [self._task(weather.rage(), "weather")] if self._scenario.host_failures.every_hours else []
         await self._unless_broken(self._clock.sleep(self._duration.total_seconds()))
-        await _end([*people, observer])
+        await _end([*people, *storm, observer])
+        await weather.clear_up()
+        self._host_failures = weather.failed
         if not self._broken:
             await self._unless_broken(self._settle())
             await self._check_all()
         await _end(workers)
+
+    async def _look_at_hosts(self) -> None:
+        async with self._database.work() as tx:
+            await Regions(tx).request_all()
 
     async def _keep_worker(self) -> None:
         """Run one worker process after another: each death is followed by a new one."""
@@ -303,16 +322,28 @@ class Simulation:
             self._report([f"{active} operations have not ended"])
 
     def _differences(self) -> Iterator[str]:
-        """Return where the hosts show something else than the rows."""
+        """Return where the hosts show something else than the rows, for longer than it takes to see to it."""
         there = {observation.vm_id.hex: observation.power for observation in self._world.inventory()}
         allowed: dict[str, tuple[Power | None, ...]] = {
             VMStatus.RUNNING: (Power.ON,),
             VMStatus.STOPPED: (Power.OFF, None),
             VMStatus.TERMINATED: (None,),
         }
+        now, before = self._clock.monotonic(), self._differs_since
+        self._differs_since = {}
         for vm_id, status in self._store.raw.execute(_MACHINES):
-            if there.get(vm_id) not in allowed.get(status, ()):
-                yield f"VM {vm_id} is {status} and its machine is {there.get(vm_id) or 'absent'}"
+            power = there.get(vm_id)
+            if power in allowed.get(status, ()) or power is Power.UNKNOWN:
+                continue
+            since = self._differs_since[vm_id] = before.get(vm_id, now)
+            if now - since >= self._grace_seconds():
+                yield f"VM {vm_id} is {status} and its machine is {power or 'absent'}"
+
+    def _grace_seconds(self) -> float:
+        """Return how long a machine may differ from its row: none, unless hosts fail behind the platform's back."""
+        if not self._scenario.host_failures.every_hours:
+            return 0.0
+        return 2 * self._settings.reconciler.interval_seconds + self._patience_seconds()
 
     def _patience_seconds(self) -> float:
         """Return for how long the meter may be late: dead, standing still, or between two looks."""

@@ -18,6 +18,30 @@ from zentry.schema.vms import reconciler_regions
 
 RECONCILER_DUE: Final = "vms.reconciler_due"
 
+# Built once: to build them costs more than to run them.
+_DUE: Final = (
+    sa.select(reconciler_regions.c.starts_after)
+    .where(
+        reconciler_regions.c.due_at <= sa.bindparam("now"),
+        sa.or_(reconciler_regions.c.lease_until.is_(None), reconciler_regions.c.lease_until < sa.bindparam("now")),
+    )
+    .order_by(reconciler_regions.c.due_at)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+_CLAIM: Final = (
+    sa.update(reconciler_regions)
+    .where(reconciler_regions.c.starts_after == sa.bindparam("region"))
+    .values(owner=sa.bindparam("owner_"), lease_until=sa.bindparam("until"), fence=reconciler_regions.c.fence + 1)
+    .returning(reconciler_regions.c.fence)
+)
+_FOLLOWING: Final = (
+    sa.select(reconciler_regions.c.starts_after)
+    .where(reconciler_regions.c.starts_after > sa.bindparam("region"))
+    .order_by(reconciler_regions.c.starts_after)
+    .limit(1)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Region:
@@ -37,30 +61,11 @@ class Regions:
 
     async def claim(self, *, owner: str, lease: timedelta) -> Region | None:
         """Take a region that is due and that nobody holds, the most overdue first."""
-        free = sa.or_(reconciler_regions.c.lease_until.is_(None), reconciler_regions.c.lease_until < self._tx.now)
-        due = (
-            sa.select(reconciler_regions.c.starts_after)
-            .where(reconciler_regions.c.due_at <= self._tx.now, free)
-            .order_by(reconciler_regions.c.due_at)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
-        starts_after = (await self._tx.execute(due)).scalar_one_or_none()
+        starts_after = (await self._tx.execute(_DUE, {"now": self._tx.now})).scalar_one_or_none()
         if starts_after is None:
             return None
-        fence = await self._tx.execute(
-            sa.update(reconciler_regions)
-            .where(reconciler_regions.c.starts_after == starts_after)
-            .values(owner=owner, lease_until=self._tx.now + lease, fence=reconciler_regions.c.fence + 1)
-            .returning(reconciler_regions.c.fence)
-        )
-        following = (
-            sa.select(reconciler_regions.c.starts_after)
-            .where(reconciler_regions.c.starts_after > starts_after)
-            .order_by(reconciler_regions.c.starts_after)
-            .limit(1)
-        )
-        ends_at = (await self._tx.execute(following)).scalar_one_or_none()
+        fence = await self._tx.execute(_CLAIM, {"region": starts_after, "owner_": owner, "until": self._tx.now + lease})
+        ends_at = (await self._tx.execute(_FOLLOWING, {"region": starts_after})).scalar_one_or_none()
         return Region(starts_after, ends_at, fence.scalar_one())
 
     async def renew(self, region: Region, *, lease: timedelta) -> bool:
