@@ -1,4 +1,4 @@
-"""R7: kill -9 at seeded moments, while accounts create, stop, start, restart and delete machines.
+"""R7: kill -9 at seeded moments, while accounts create, change and delete machines: every kind of operation.
 
 Nothing accepted may be lost, nothing done twice, nothing stuck, and the books must be in order.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -31,6 +32,7 @@ from zentry.vms import kinds
 
 _SEED: Final = int(os.environ.get("ZENTRY_TEST_SEED", "20260302"))
 _LEASE_SECONDS: Final = 3
+_SHORT_LEASE_SECONDS: Final = 1
 _SETTINGS: Final = {
     "ZENTRY_ENV": "development",
     "ZENTRY_SECURITY__BCRYPT_COST": "4",
@@ -41,7 +43,6 @@ _SETTINGS: Final = {
     "ZENTRY_BILLING__WELCOME_CREDITS": "1000",
     "ZENTRY_QUOTAS__VMS_PER_USER": "10000",
     "ZENTRY_QUOTAS__VMS_PER_PROJECT": "10000",
-    "ZENTRY_OPERATIONS__LEASE_SECONDS": str(_LEASE_SECONDS),
     "ZENTRY_OPERATIONS__POLL_SECONDS": "0.2",
     "ZENTRY_OPERATIONS__WAIT_SECONDS": "0",
     "ZENTRY_SIMULATOR__BOOT_SECONDS": "0.05",
@@ -55,6 +56,11 @@ _EFFECTS: Final = {
     kinds.STOP: (Action.STOP,),
     kinds.RESTART: (Action.REBOOT,),
     kinds.DELETE: (Action.REMOVE,),
+    kinds.RESIZE: (Action.STOP, Action.RESIZE, Action.START),
+    kinds.REBUILD: (Action.STOP, Action.REBUILD, Action.START),
+    kinds.SNAPSHOT: (Action.SNAPSHOT,),
+    kinds.RESTORE: (Action.STOP, Action.RESTORE, Action.START),
+    kinds.DELETE_SNAPSHOTS: (Action.DELETE_SNAPSHOT,),
 }
 
 small = pytest.param(60, 10, id="10-kills")
@@ -66,29 +72,71 @@ async def test_no_operation_is_lost_doubled_or_stuck_under_kill_9(
     database_url: str, dialect: str, tmp_path: Path, wanted: int, kills: int
 ) -> None:
     commands = ("serve",) if dialect == "sqlite" else ("api", "api", "worker", "worker")
-    settings = {**_SETTINGS, "ZENTRY_DATABASE__URL": database_url}
+
+    async def storm(fleet: Fleet, random: Random) -> None:
+        await fleet.storm(kills=kills, random=random, between_seconds=(0.05, 1.5))
+        assert fleet.kills == kills
+
+    await _survives(storm, commands, database_url=database_url, directory=tmp_path, wanted=wanted)
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("wanted", "rounds"),
+    [pytest.param(40, 5, id="5-rounds"), pytest.param(1600, 200, id="200-rounds", marks=pytest.mark.long)],
+)
+async def test_a_worker_that_stood_still_for_three_leases_changes_nothing_when_it_goes_on(
+    database_url: str, tmp_path: Path, wanted: int, rounds: int
+) -> None:
+    """R8. Its peer takes over meanwhile; what it still has in hand is refused by the database and by the hosts."""
+
+    async def storm(fleet: Fleet, random: Random) -> None:
+        await fleet.doze(rounds=rounds, seconds=3 * _SHORT_LEASE_SECONDS, random=random, between_seconds=(0.05, 0.5))
+        assert fleet.dozes == rounds
+
+    await _survives(
+        storm,
+        ("api", "worker", "worker"),
+        database_url=database_url,
+        directory=tmp_path,
+        wanted=wanted,
+        lease_seconds=_SHORT_LEASE_SECONDS,
+    )
+
+
+async def _survives(
+    storm: Callable[[Fleet, Random], Awaitable[None]],
+    commands: Sequence[str],
+    *,
+    database_url: str,
+    directory: Path,
+    wanted: int,
+    lease_seconds: int = _LEASE_SECONDS,
+) -> None:
+    """Let customers use machines during the storm; nothing may be lost, doubled, stuck or wrong in the books."""
+    settings = {
+        **_SETTINGS,
+        "ZENTRY_OPERATIONS__LEASE_SECONDS": str(lease_seconds),
+        "ZENTRY_DATABASE__URL": database_url,
+    }
     random = Random(_SEED)
     print(f"seed {_SEED}")
-
-    async with running_fleet(commands, directory=tmp_path, arguments=("--data-dir", tmp_path), **settings) as fleet:
-        accepted, _ = await asyncio.gather(
-            _customers(fleet, wanted=wanted, random=random),
-            fleet.storm(kills=kills, random=random, between_seconds=(0.05, 1.5)),
-        )
+    async with running_fleet(commands, directory=directory, arguments=("--data-dir", directory), **settings) as fleet:
+        accepted, _ = await asyncio.gather(_customers(fleet, wanted=wanted, random=random), storm(fleet, random))
         database = connect(database_url)
         try:
-            left = await _active_after(database, seconds=_LEASE_SECONDS + 5)
+            left = await _active_after(database, seconds=lease_seconds + 5)
             rows = await _operations(database)
             broken = await broken_invariants(database)
         finally:
             await database.close()
 
-    assert fleet.kills == kills
     assert left == []
     assert broken == []
     assert accepted - {row.id for row in rows} == set(), "an accepted operation is not there"
     assert Counter(row.status for row in rows if row.id in accepted) == {"succeeded": len(accepted)}
-    assert _doubled_effects(rows, tmp_path) == []
+    assert {row.kind for row in rows} == set(_EFFECTS)
+    assert _doubled_effects(rows, directory) == []
 
 
 async def _customers(fleet: Fleet, *, wanted: int, random: Random) -> set[UUID]:
@@ -123,12 +171,29 @@ async def _customer(
         assert created.status_code == httpx.codes.CREATED, created.text
         vm = await _rested(client, fleet, created.json()["id"], headers)
         assert vm["status"] == "running"
-        for step, action in enumerate(random.sample(("stop", "start", "restart", "stop", "start"), k=3)):
+        keyed = {**headers, "Idempotency-Key": f"snapshot-{turn}"}
+        name = {"name": "before"}
+        taken = await insist(client, fleet, "POST", f"/vms/{vm['id']}/snapshots", headers=keyed, body=name)
+        assert taken.status_code == httpx.codes.CREATED, taken.text
+        vm = await _rested(client, fleet, vm["id"], headers)
+        changes: tuple[tuple[str, dict[str, str] | None], ...] = (
+            ("stop", None),
+            ("start", None),
+            ("restart", None),
+            ("resize", {"instance_type": "medium"}),
+            ("rebuild", {"image": "ubuntu-22.04"}),
+            (f"snapshots/{taken.json()['id']}/restore", None),
+        )
+        for step, (path, body) in enumerate(random.sample(changes, k=3)):
             keyed = {**headers, "Idempotency-Key": f"{turn}-{step}"}
-            answer = await insist(client, fleet, "POST", f"/vms/{vm['id']}/{action}", headers=keyed)
+            answer = await insist(client, fleet, "POST", f"/vms/{vm['id']}/{path}", headers=keyed, body=body)
             if answer.status_code == httpx.codes.OK:
                 accepted.add(UUID(answer.json()["data"]["operation_id"]))
             vm = await _rested(client, fleet, vm["id"], headers)
+        keyed = {**headers, "Idempotency-Key": f"forget-{turn}"}
+        forgotten = await insist(client, fleet, "DELETE", f"/snapshots/{taken.json()['id']}", headers=keyed)
+        accepted.add(UUID(forgotten.json()["data"]["operation_id"]))
+        vm = await _rested(client, fleet, vm["id"], headers)
         keyed = {**headers, "Idempotency-Key": f"delete-{turn}"}
         gone = await insist(client, fleet, "DELETE", f"/vms/{vm['id']}", headers=keyed)
         accepted.add(UUID(gone.json()["data"]["operation_id"]))

@@ -74,24 +74,6 @@ async def test_each_kind_ends_where_it_should(platform: PlatformUnderTest, case:
     assert (await platform.get_vm(str(vm_id), account))["status"] == case[4]
 
 
-@pytest.mark.parametrize("fault", [FaultKind.UNAVAILABLE, FaultKind.LOST_REPLY])
-@pytest.mark.parametrize(("case", "action"), STEPS)
-async def test_a_step_whose_driver_call_fails_for_now_is_repeated_with_one_effect(
-    platform: PlatformUnderTest, case: Any, action: Action, fault: FaultKind
-) -> None:
-    account = await platform.signup()
-    vm_id = await _request(platform, account, case)
-    world = cast("SimulatorDriver", platform.driver).world
-    effects_before = world.effects(vm_id).get(action, 0)
-    _break(platform, action, fault, count=2)
-
-    await _settle_with_time(platform)
-
-    assert (await _last_operation(platform, vm_id)).status == OperationStatus.SUCCEEDED
-    assert (await platform.get_vm(str(vm_id), account))["status"] == case[4]
-    assert world.effects(vm_id)[action] - effects_before <= 1
-
-
 @pytest.mark.parametrize(("case", "action"), STEPS)
 async def test_a_step_that_the_driver_refuses_is_undone_and_costs_nothing_more(
     platform: PlatformUnderTest, case: Any, action: Action
@@ -139,28 +121,6 @@ async def test_a_worker_that_dies_after_its_claim_is_replaced_when_its_lease_end
     assert too_early == 0
     assert (await _last_operation(platform, vm_id)).status == OperationStatus.SUCCEEDED
     assert (await platform.get_vm(str(vm_id), account))["status"] == case[4]
-
-
-@pytest.mark.parametrize(("case", "action"), STEPS)
-async def test_a_worker_that_dies_after_the_driver_call_leaves_one_effect(
-    platform: PlatformUnderTest, case: Any, action: Action
-) -> None:
-    account = await platform.signup()
-    vm_id = await _request(platform, account, case)
-    world = cast("SimulatorDriver", platform.driver).world
-    effects_before = world.effects(vm_id).get(action, 0)
-    [claim] = await platform.inner.runner.claim()
-    for step, of_step in zip(platform.inner.kinds[case[0]].steps, case[3], strict=True):
-        await step.act(claim)
-        if of_step is action:
-            break
-
-    await platform.advance(meter=False, seconds=platform.settings.operations.lease_seconds + 1)
-
-    assert (await platform.get_vm(str(vm_id), account))["status"] == case[4]
-    # A stopped machine is on its host already: placing it again finds nothing to do.
-    is_placed_already = case[0] == kinds.START and action is Action.CREATE
-    assert world.effects(vm_id)[action] - effects_before == (0 if is_placed_already else 1)
 
 
 async def test_a_zombie_changes_nothing_at_the_driver_nor_in_the_database(platform: PlatformUnderTest) -> None:

@@ -70,8 +70,8 @@ BUGS: Final = (
     Bug(
         "a machine that is removed keeps its address",
         "vms/lifecycle.py",
-        "        await self._release_address(tx, vm)\n        await Quotas(tx)",
-        "        await Quotas(tx)",
+        "        await self._release_address(tx, vm)\n        if vm.has_user_data",
+        "        if vm.has_user_data",
         (_OPERATIONS, "tests/integration/test_vm_endpoints.py"),
     ),
     Bug(

@@ -37,6 +37,7 @@ STORM: Final[dict[str, Any]] = {
 }
 # Workers that stand still in the middle of an order while others go on, and users who change their minds meanwhile.
 ZOMBIES: Final[dict[str, Any]] = {
+    "host_failures": {},  # A machine that differs from its row is a fault at once.
     "machines": {"per_user": 1, "lifetime_hours": 1, "fiddle": 0.9, "haste": 0.6},
     "faults": {"slow": 0.2, "slow_seconds": 40, "freeze": 0.05, "freeze_seconds": 240},
 }

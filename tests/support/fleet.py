@@ -62,16 +62,29 @@ class Member:
 
 @dataclass(slots=True)
 class Fleet:
-    """The members, and how often one was killed."""
+    """The members, how often one was killed, and how often one stood still."""
 
     members: list[Member]
     kills: int = 0
+    dozes: int = 0
     _random: Random = field(default_factory=lambda: Random(1))
 
     def api(self) -> str | None:
         """Return the address of some API that is up."""
         urls = [member.url for member in self.members if member.url]
         return self._random.choice(urls) if urls else None
+
+    async def doze(self, *, rounds: int, seconds: float, random: Random, between_seconds: tuple[float, float]) -> None:
+        """Let a worker at random stand still for so long, in the middle of whatever it does, so many times."""
+        workers = [member for member in self.members if member.command == "worker"]
+        for _ in range(rounds):
+            await asyncio.sleep(random.uniform(*between_seconds))
+            process = random.choice(workers).process
+            assert process is not None
+            process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(seconds)
+            process.send_signal(signal.SIGCONT)
+            self.dozes += 1
 
     async def storm(self, *, kills: int, random: Random, between_seconds: tuple[float, float]) -> None:
         """Kill a member at random and start it again, so many times."""

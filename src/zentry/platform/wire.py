@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 
 class WriteModel(BaseModel):
@@ -40,6 +40,13 @@ def words_of_pattern(pattern: str) -> str | None:
     """Return how a pattern is put to a person, if it was said."""
     return _WORDS.get(pattern)
 
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE: Final = BeforeValidator(_whole)
+"""For an integer of a request, after its bounds: JSON has one kind of number, so 7.0 is 7."""
 
 CATALOGUE: Final = "x-catalogue"
 

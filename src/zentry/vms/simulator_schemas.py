@@ -10,12 +10,12 @@ from pydantic import ConfigDict, Field
 from zentry.compute.simulator.faults import FaultKind
 from zentry.compute.simulator.hosts import Condition, Placement
 from zentry.compute.simulator.orders import Action
-from zentry.platform.wire import ReadModel, WriteModel
+from zentry.platform.wire import WHOLE, ReadModel, WriteModel
 
 _Choice = TypeVar("_Choice", Action, FaultKind, Condition)
 _Named = Annotated[_Choice, Field(strict=False)]
 """A member by its name; strictly it could come from Python alone."""
-Percent = Annotated[int, Field(ge=0, le=100)]
+Percent = Annotated[int, Field(ge=0, le=100), WHOLE]
 
 
 class SimulatedHost(ReadModel):
@@ -53,8 +53,12 @@ class FaultRule(WriteModel):
         default=None, min_length=1, max_length=64, description="Only calls about VMs of this host.", examples=["host-3"]
     )
     probability: float = Field(default=1.0, gt=0, le=1, description="How likely a call that matches is struck.")
-    skip: int = Field(default=0, ge=0, le=1_000_000, description="Calls that are let pass first.")
-    count: int | None = Field(default=1, ge=1, le=1_000_000, description="Calls that are struck; null is no end.")
+    skip: Annotated[int, Field(ge=0, le=1_000_000), WHOLE] = Field(
+        default=0, description="Calls that are let pass first."
+    )
+    count: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = Field(
+        default=1, description="Calls that are struck; null is no end."
+    )
     delay_seconds: float = Field(default=30.0, ge=0, le=3600, description="Of `slow` and `duplicate`.")
 
 
