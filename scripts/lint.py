@@ -24,7 +24,16 @@ PACKAGE: Final = Path("src/zentry")
 COLUMN_OWNERS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
     "users": {
         "billing": frozenset(
-            {"credits", "held", "total_spent", "ledger_position", "ledger_head", "meter_due_at", "billing_line_count"}
+            {
+                "credits",
+                "held",
+                "total_spent",
+                "ledger_position",
+                "ledger_head",
+                "meter_due_at",
+                "billing_line_count",
+                "credit_warning",
+            }
         ),
     },
 }
@@ -48,6 +57,7 @@ BROAD_EXCEPT_ALLOWED: Final = (
     "platform/db/notifications.py",
     "platform/db/service.py",  # whatever the health check meets is its answer
     "vms/reconciler.py",
+    "vms/resumption.py",
     "worker/",
 )
 # They write tables that are handed to them; who hands them over is checked.

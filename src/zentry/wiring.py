@@ -69,6 +69,7 @@ from zentry.vms.hooks import MachinesOfProject, SuspendMachines
 from zentry.vms.lifecycle import VMLifecycle
 from zentry.vms.projects_router import router as project_vms_router
 from zentry.vms.reconciler import Reconciler
+from zentry.vms.resumption import Resumption
 from zentry.vms.router import catalogue_router
 from zentry.vms.router import router as vms_router
 from zentry.vms.service import VMService
@@ -103,6 +104,7 @@ class Platform:
     meter: Meter
     collector: Collector
     reconciler: Reconciler
+    resumption: Resumption
     worker: Worker
 
     async def run_worker(self, stop: asyncio.Event) -> None:
@@ -242,6 +244,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         meter=loops.meter,
         collector=loops.collector,
         reconciler=loops.reconciler,
+        resumption=loops.resumption,
         worker=Worker(loops.all),
     )
 
@@ -255,11 +258,12 @@ class Loops:
     collector: Collector
     sweeper: Sweeper
     reconciler: Reconciler
+    resumption: Resumption
 
     @property
     def all(self) -> tuple[Loop, ...]:
         """All of them."""
-        return self.runner, self.meter, self.collector, self.sweeper, self.reconciler
+        return self.runner, self.meter, self.collector, self.sweeper, self.reconciler, self.resumption
 
 
 def assemble_loops(
@@ -299,6 +303,7 @@ def assemble_loops(
         reconciler=Reconciler(
             database=database, driver=driver, settings=settings, clock=clock, signals=signals, owner=owner
         ),
+        resumption=Resumption(database=database, settings=settings, clock=clock, signals=signals),
     )
 
 

@@ -31,6 +31,7 @@ _COLUMNS: Final = (
     users.c.ledger_position,
     users.c.ledger_head,
     users.c.meter_due_at,
+    users.c.credit_warning,
 )
 _ACCOUNT: Final = users.c.id == sa.bindparam("user", type_=sa.Uuid)
 _LOCK: Final = sa.select(*_COLUMNS).where(_ACCOUNT).with_for_update(key_share=True)
@@ -46,6 +47,7 @@ _SAVE: Final = (
         ledger_position=sa.bindparam("new_position"),
         ledger_head=sa.bindparam("new_head"),
         meter_due_at=sa.bindparam("new_due_at"),
+        credit_warning=sa.bindparam("new_warning"),
     )
 )
 
@@ -64,6 +66,7 @@ class Books:
         self._seen_position: int = row.ledger_position
         self._head: str = row.ledger_head
         self.meter_due_at: datetime | None = row.meter_due_at
+        self.credit_warning: int = row.credit_warning
         self._entries: list[dict[str, Any]] = []
 
     @classmethod
@@ -115,6 +118,7 @@ class Books:
                 "new_position": self._position,
                 "new_head": self._head,
                 "new_due_at": self.meter_due_at,
+                "new_warning": self.credit_warning,
             },
         )
         assert saved.rowcount == 1, "the books were open under the account's lock"

@@ -7,12 +7,14 @@ past it would be the platform's loss, never the user's debt.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from zentry.billing.errors import AlreadyHeld, BalanceLimit, InsufficientCredits, SelfServiceClosed
 from zentry.billing.ledger import Books
+from zentry.billing.prospects import credit_ends_at, in_order_of_renewal
 from zentry.billing.repository import BillingRepository
 from zentry.billing.types import CREATE_FEE, ActionType, OnCreditExhausted, PriceList, Resource, Segment
 from zentry.events.recorder import EventRecorder
@@ -22,6 +24,7 @@ from zentry.platform.clock import whole_second
 from zentry.platform.db import Transaction
 from zentry.platform.errors import InvalidInput, Unavailable
 from zentry.platform.settings import BillingSettings
+from zentry.platform.signals import CREDIT_ADDED
 from zentry.schema.billing import LedgerAccount
 
 _AVAILABLE: Final = LedgerAccount.AVAILABLE
@@ -125,13 +128,14 @@ class BillingService:
     async def renew(self, user_id: UUID, *, on_exhausted: OnCreditExhausted) -> None:
         """Capture what was used and hold the next window of everything that the account runs.
 
-        The longest running is renewed first. What can't be renewed is stopped shortly before its
+        What the settings put first is renewed first. What can't be renewed is stopped shortly before its
         hold ends, together with what the meter is due to look at next.
         """
         books = await Books.open(self._tx, user_id)
         due: list[datetime] = []
         exhausted: list[UUID] = []
-        for segment in await self._rows.list_open_segments(user_id):
+        running = in_order_of_renewal(await self._rows.list_open_segments(user_id), first=self._settings.renew_first)
+        for segment in running:
             paid_until = await self._renew_segment(books, segment)
             renew_at = paid_until - timedelta(seconds=self._settings.renew_before_seconds)
             if renew_at > self._tx.now:
@@ -143,9 +147,31 @@ class BillingService:
             else:
                 exhausted.append(segment.resource_id)
         books.meter_due_at = min(due, default=None)
+        await self._warn(books, running)
         await books.save()
         if exhausted:
             await on_exhausted(self._tx, exhausted)
+
+    async def _warn(self, books: Books, running: Sequence[Segment]) -> None:
+        """Tell of the end of the credit that is in sight, once for each number of hours that the settings name."""
+        rate = sum(segment.rate_micros_per_hour for segment in running)
+        ends_at = credit_ends_at(self._tx.now, running, available=books.balance.available)
+        hours = None if ends_at is None else (ends_at - self._tx.now).total_seconds() / money.SECONDS_PER_HOUR
+        warning = 0 if hours is None else sum(hours <= limit for limit in self._settings.warn_hours)
+        if hours is not None and warning > books.credit_warning:
+            await self._events.record(
+                "credit.low",
+                resource_type="user",
+                resource_id=books.user_id,
+                user_id=books.user_id,
+                cause="meter",
+                data={
+                    "hours_left": round(hours, 2),
+                    "available_micros": books.balance.available,
+                    "rate_micros_per_hour": rate,
+                },
+            )
+        books.credit_warning = warning
 
     async def lock_account(self, user_id: UUID) -> None:
         """Wait for whoever changes the account's money or its counters, and go on alone."""
@@ -285,6 +311,7 @@ class BillingService:
         books.post(source, _AVAILABLE, amount, cause=cause or f"add:{record_id}", record_id=record_id)
         if books.meter_due_at is not None:
             books.meter_due_at = min(books.meter_due_at, self._tx.now)  # What was about to stop may be renewed.
+        self._tx.after_commit(CREDIT_ADDED)
         await books.save()
         await self._events.record(
             "credit.added",

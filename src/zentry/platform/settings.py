@@ -120,6 +120,19 @@ class BillingSettings(Group):
     suspend_before_seconds: int = Field(
         15, ge=1, le=3600, description="How long before its hold ends an unpaid machine is stopped."
     )
+    renew_first: Annotated[str, Field(pattern="^(oldest|newest|cheapest|dearest)$")] = Field(
+        "oldest", description="Which running machine the last credit goes to; the others are stopped before it."
+    )
+    warn_hours: tuple[Annotated[float, Field(gt=0, le=8760)], ...] = Field(
+        (72.0, 24.0, 1.0), description="Hours until the credit ends at which an event warns of it, as a JSON list."
+    )
+    resume_on_credit: bool = Field(
+        default=True, description="Whether machines that were stopped for credit start again when there is some."
+    )
+    resume_seconds: Positive = Field(60.0, le=86_400, description="Look for them at least this often.")
+    grace_days: float = Field(
+        30.0, ge=0, le=3650, description="How long a machine that was stopped for credit is kept; 0 is for ever."
+    )
     minimum_credits: float = Field(0.10, ge=0, le=1000, description="Least available credit to create a machine.")
     meter_interval_seconds: Positive = Field(5.0, le=3600, description="How often the meter looks for due accounts.")
 

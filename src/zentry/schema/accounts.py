@@ -29,6 +29,9 @@ users = sa.Table(
     sa.Column("ledger_position", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("ledger_head", sa.Text, nullable=False, server_default=""),
     sa.Column("meter_due_at", Instant, comment="When the meter must look at the account next."),
+    sa.Column(
+        "credit_warning", sa.Integer, nullable=False, server_default="0", comment="Warnings given of the credit's end."
+    ),
     sa.UniqueConstraint("email_key"),
     sa.CheckConstraint("held BETWEEN 0 AND credits", name="never_overspent"),
     sa.CheckConstraint("total_spent >= 0", name="spent_not_negative"),

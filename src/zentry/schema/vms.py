@@ -109,6 +109,14 @@ sa.Index(
 sa.Index("ix_vms_user_status", vms.c.user_id, vms.c.status, vms.c.created_at)
 sa.Index("ix_vms_project_created", vms.c.project_id, vms.c.created_at)
 sa.Index("ix_vms_running", vms.c.id, postgresql_where=is_running, sqlite_where=is_running)
+is_out_of_credit = sa.and_(vms.c.status == constant("stopped"), vms.c.stop_reason == constant("credit"))
+sa.Index(
+    "ix_vms_out_of_credit",
+    vms.c.user_id,
+    vms.c.last_stopped,
+    postgresql_where=is_out_of_credit,
+    sqlite_where=is_out_of_credit,
+)
 sa.Index("ix_vms_alive", vms.c.id, postgresql_where=is_alive, sqlite_where=is_alive)
 
 reconciler_regions = sa.Table(

@@ -177,6 +177,7 @@ _SUITABLE: Final[Mapping[str, Mapping[str, Any]]] = {
         "meter_interval_seconds": 60.0,
         "renew_before_seconds": 600,
         "suspend_before_seconds": 120,
+        "resume_seconds": 3600.0,
     },
     "monitoring": {"sample_seconds": 3600.0},
     "reconciler": {"interval_seconds": 1800.0, "orphan_grace_seconds": 3600.0},

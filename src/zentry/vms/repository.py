@@ -15,7 +15,17 @@ from zentry.platform.etags import ANY_VERSION, Precondition, version_of
 from zentry.projects.quotas import Amounts
 from zentry.schema.metadata import constant
 from zentry.schema.projects import projects
-from zentry.schema.vms import StopReason, VMStatus, images, instance_types, is_alive, vm_labels, vm_user_data, vms
+from zentry.schema.vms import (
+    StopReason,
+    VMStatus,
+    images,
+    instance_types,
+    is_alive,
+    is_out_of_credit,
+    vm_labels,
+    vm_user_data,
+    vms,
+)
 from zentry.vms.types import VM, Extras, Image, InstanceType, SSHKey, VMChanges
 
 _VM: Final[tuple[sa.ColumnElement[Any], ...]] = (
@@ -159,6 +169,11 @@ class VMRepository:
         if labels:
             rows = [{"vm_id": vm_id, "user_id": user_id, "key": key, "value": labels[key]} for key in sorted(labels)]
             await self._tx.execute(sa.insert(vm_labels), rows)
+
+    async def is_out_of_credit(self, vm_id: UUID) -> bool:
+        """Tell whether a machine stands still for credit."""
+        query = sa.select(vms.c.id).where(vms.c.id == vm_id, is_out_of_credit)
+        return (await self._tx.execute(query)).first() is not None
 
     async def find_user_data(self, vm_id: UUID) -> bytes | None:
         """Return what was sealed for a machine."""

@@ -221,6 +221,21 @@ class VMService:
             await self._vms.count_extra(vm, dict.fromkeys(vm.extra, 0))
             await self._quotas.give_back_all((vm.user_id, vm.project_id), vm.extra)
 
+    async def resume_vm(self, vm_id: UUID) -> Operation:
+        """Start a machine that was stopped for credit, or raise `InsufficientCredits` or `Conflict`."""
+        vm = await self._vms.find(vm_id)
+        if vm is None or not await self._vms.is_out_of_credit(vm_id):
+            raise Conflict("The VM does not stand still for credit any more.")
+        await self._ensure_idle(vm)
+        return await self._start(vm, caller=None, event="vm.resume_requested")
+
+    async def expire_vm(self, vm_id: UUID) -> Operation:
+        """Remove a machine whose time to be kept without credit is over, or raise `Conflict`."""
+        vm = await self._vms.find(vm_id)
+        if vm is None or vm.delete_protection or not await self._vms.is_out_of_credit(vm_id):
+            raise Conflict("The VM does not stand still for credit any more.")
+        return await self._delete(vm, caller=None)
+
     async def _get_keys(self, key_ids: Sequence[UUID], *, caller: Caller) -> Sequence[SSHKey]:
         keys = await SSHKeyRepository(self._tx).list(caller.user_id, ids=key_ids) if key_ids else []
         if set(key_ids) - {key.id for key in keys}:
@@ -240,7 +255,7 @@ class VMService:
             )
         return snapshot
 
-    async def _start(self, vm: VM, *, caller: Caller, event: str) -> Operation:
+    async def _start(self, vm: VM, *, caller: Caller | None, event: str) -> Operation:
         prices = await self._billing.get_price_list()
         await self._billing.hold(vm.resource, prices=prices, with_fee=False)
         operation = await self._enqueue(START, vm, price_version=prices.version)
@@ -267,7 +282,7 @@ class VMService:
         operation = await self._enqueue(DELETE_SNAPSHOTS, vm, **_naming(doomed))
         await self._record("vm.snapshot_delete_requested", vm, operation, caller=caller, **_naming(doomed))
 
-    async def _delete(self, vm: VM, *, caller: Caller, with_snapshots: bool = False) -> Operation:
+    async def _delete(self, vm: VM, *, caller: Caller | None, with_snapshots: bool = False) -> Operation:
         await self._billing.stop_metering(vm.id, vm.user_id)
         await self._queue.supersede(vm.id)
         doomed = await self._snapshots.doom(vm.id, everything=with_snapshots)

@@ -1,0 +1,173 @@
+"""The end of credit: warned of, in a stated order, undone by new credit, and not for ever."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+
+from tests.support.platform import PASSWORD, START, Account, PlatformUnderTest, open_under_test, settings_for_tests
+from zentry.billing.prospects import credit_ends_at
+from zentry.billing.service import BillingService
+from zentry.billing.types import Segment
+from zentry.invariants import broken_invariants
+from zentry.schema.events import events
+
+HOUR = timedelta(hours=1)
+
+
+async def _leave(platform: PlatformUnderTest, account: Account, credits_: float) -> None:
+    """Take credit away until so much is available."""
+    available = (await platform.credits(account))["available_credits"]
+    async with platform.database.work() as tx:
+        billing = BillingService(tx, platform.settings.billing)
+        await billing.deduct_credits(UUID(account.id), round((available - credits_) * 1e6), description="test")
+
+
+async def _add(platform: PlatformUnderTest, account: Account, amount: float) -> None:
+    answer = await platform.client.post("/billing/credits/add", json={"amount": amount}, headers=account.headers)
+    assert answer.is_success, answer.text
+    await platform.inner.resumption.tick()
+    await platform.settle()
+
+
+async def _again(platform: PlatformUnderTest, account: Account) -> Account:
+    """Sign in again, days later."""
+    answer = await platform.client.post("/auth/login", json={"email": account.email, "password": PASSWORD})
+    return replace(account, headers={"Authorization": f"Bearer {answer.json()['access_token']}"})
+
+
+async def _live(platform: PlatformUnderTest, *, hours: float) -> None:
+    for _ in range(round(hours * 60)):
+        await platform.advance(seconds=60)
+
+
+async def _states(platform: PlatformUnderTest, account: Account, *vms: dict[str, Any]) -> list[str]:
+    return [(await platform.get_vm(vm["id"], account))["status"] for vm in vms]
+
+
+async def _warnings(platform: PlatformUnderTest) -> list[float]:
+    async with platform.database.read() as tx:
+        query = sa.select(events.c.data).where(events.c.kind == "credit.low").order_by(events.c.created_at)
+        return [data["hours_left"] for data in (await tx.execute(query)).scalars()]
+
+
+async def test_new_credit_starts_what_was_stopped_for_it_as_far_as_it_goes(platform: PlatformUnderTest) -> None:
+    account = await platform.signup()
+    vms = [await platform.given_vm(account, instance_type=type_) for type_ in ("small", "large", "small")]
+    await _leave(platform, account, 0)
+    await _live(platform, hours=1.1)
+    stopped = await _states(platform, account, *vms)
+    reasons = {(await platform.get_vm(vm["id"], account))["stop_reason"] for vm in vms}
+
+    await _add(platform, account, 0.06)
+    some = await _states(platform, account, *vms)
+    await _add(platform, account, 10)
+
+    assert (stopped, reasons) == (["stopped"] * 3, {"credit"})
+    assert sorted(some) == ["running", "stopped", "stopped"]
+    assert some[1] == "stopped"
+    assert await _states(platform, account, *vms) == ["running"] * 3
+    assert await broken_invariants(platform.database) == []
+
+
+async def test_what_the_user_has_stopped_stays_so(platform: PlatformUnderTest) -> None:
+    account = await platform.signup()
+    vm = await platform.given_vm(account, status="stopped")
+
+    await _add(platform, account, 10)
+
+    assert await _states(platform, account, vm) == ["stopped"]
+
+
+async def test_the_last_credit_goes_where_the_settings_say(tmp_path: Path) -> None:
+    survivors = {}
+    for first in ("oldest", "newest", "cheapest", "dearest"):
+        settings = settings_for_tests(tmp_path / first, billing={"renew_first": first, "grace_days": 0})
+        async with open_under_test(settings) as platform:
+            await platform.inner.migrations.upgrade()
+            account = await platform.signup()
+            vms = {}
+            for type_ in ("medium", "small", "large"):
+                vms[type_] = await platform.given_vm(account, instance_type=type_)
+                await platform.advance(seconds=10)
+            await _leave(platform, account, 0.21)
+            await _live(platform, hours=1.5)
+            survivors[first] = {
+                type_ for type_, vm in vms.items() if await _states(platform, account, vm) == ["running"]
+            }
+
+    assert survivors["oldest"] >= {"medium"}
+    assert survivors["newest"] >= {"large"}
+    assert survivors["cheapest"] >= {"small"}
+    assert survivors["dearest"] == {"large"}
+    assert "large" not in survivors["oldest"] | survivors["cheapest"]
+
+
+async def test_the_end_of_credit_is_told_once_for_each_threshold(platform: PlatformUnderTest) -> None:
+    account = await platform.signup()
+    await platform.given_vm(account)
+    await _leave(platform, account, 0.05 * 29)
+
+    await _live(platform, hours=8)
+    first = await _warnings(platform)
+    await _live(platform, hours=24)
+    all_ = await _warnings(platform)
+    account = await _again(platform, account)
+    await _add(platform, account, 100)
+    await _live(platform, hours=3)
+
+    assert [int(hours) for hours in first] == [28, 23], "it is told when the hold of an hour is renewed"
+    assert len(all_) == 3
+    assert 0 < all_[2] <= 1
+    assert await _warnings(platform) == all_
+
+
+async def test_a_machine_is_kept_without_credit_for_the_grace_and_no_longer(platform: PlatformUnderTest) -> None:
+    account = await platform.signup()
+    vms = [await platform.given_vm(account), await platform.given_vm(account, delete_protection=True)]
+    await _leave(platform, account, 0)
+    await _live(platform, hours=1.1)
+
+    await platform.advance(days=29)
+    await platform.inner.resumption.tick()
+    account = await _again(platform, account)
+    kept = await _states(platform, account, *vms)
+    await platform.advance(days=2)
+    await platform.inner.resumption.tick()
+    await platform.settle()
+    account = await _again(platform, account)
+
+    assert kept == ["stopped", "stopped"]
+    assert await _states(platform, account, *vms) == ["terminated", "stopped"]
+    assert await broken_invariants(platform.database) == []
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+@pytest.mark.parametrize("available", [0, 1, 49_999, 50_000, 1_234_567])
+def test_the_credit_ends_in_the_second_after_which_not_everything_can_be_paid(dialect: str, available: int) -> None:
+    now = START
+    running = [_segment(now, rate, ahead) for rate, ahead in ((50_000, 600), (170_000, 1800), (0, 5))]
+
+    end = credit_ends_at(now, running, available=available)
+
+    assert end is not None
+
+    def needed(at: int) -> int:
+        return sum(
+            segment.rate_micros_per_hour * max(at, ahead) // 3600 - segment.rate_micros_per_hour * ahead // 3600
+            for segment, ahead in zip(running, (600, 1800, 5), strict=True)
+        )
+
+    seconds = int((end - now).total_seconds())
+    assert needed(seconds) <= available < needed(seconds + 1)
+
+
+def _segment(now: Any, rate: int, ahead_seconds: int) -> Segment:
+    paid = now + timedelta(seconds=ahead_seconds)
+    return Segment(UUID(int=1), UUID(int=2), UUID(int=3), UUID(int=4), "small", 1, rate, now, paid, now, 0)
