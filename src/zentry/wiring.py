@@ -28,6 +28,8 @@ from zentry.activity.router import router as activity_router
 from zentry.activity.service import ActivityService
 from zentry.api.app import create_app
 from zentry.api.errors import render_error
+from zentry.api.invariants_router import invariants_router
+from zentry.billing.admin_router import router as billing_admin_router
 from zentry.billing.meter import Meter
 from zentry.billing.router import router as billing_router
 from zentry.billing.service import BillingService
@@ -197,6 +199,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             activity_router,
             operations_router,
             prometheus_router,
+            billing_admin_router,
+            invariants_router(database, clock),
         ),
         database_service=database_service,
         choices=partial(_choices, edge),

@@ -53,7 +53,9 @@ ADMIN: Final = frozenset(
     {
         "DELETE /admin/simulator/faults",
         "DELETE /admin/simulator/faults/{fault_id}",
+        "GET /admin/invariants",
         "GET /admin/simulator",
+        "POST /admin/users/{user_id}/credits",
         "GET /health/database/statistics",
         "GET /quotas/drift",
         "PATCH /admin/simulator/hosts/{host_name}",

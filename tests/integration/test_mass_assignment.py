@@ -8,16 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any, Final
-from uuid import UUID
 
 import httpx
 import pytest
-import sqlalchemy as sa
 
 from tests.support.contents import contents
 from tests.support.document import Operation, operations, resolve
 from tests.support.platform import Account, PlatformUnderTest
-from zentry.schema.accounts import users
 from zentry.schema.metadata import metadata
 from zentry.vms.schemas import SSHKeyCreate
 from zentry.vms.templates_schemas import TemplateCreate
@@ -134,6 +131,7 @@ async def test_every_write_that_has_a_body_is_tried(platform: PlatformUnderTest)
         "PATCH /admin/simulator/hosts/{host_name}",
         "PATCH /templates/{template_id}",
         "POST /admin/simulator/faults",
+        "POST /admin/users/{user_id}/credits",
         "PATCH /vms/{vm_id}",
         "POST /templates",
         "POST /projects",
@@ -184,9 +182,7 @@ def _types(schema: dict[str, Any], document: dict[str, Any]) -> set[str]:
 
 async def _given(platform: PlatformUnderTest) -> tuple[Account, dict[str, str]]:
     """An administrator, so that nothing is refused for who asks."""
-    ada = await platform.signup()
-    async with platform.database.work() as tx:
-        await tx.execute(sa.update(users).where(users.c.id == UUID(ada.id)).values(role="admin"))
+    ada = await platform.given_admin()
     project_id = await platform.given_project(ada)
     vm = await platform.given_vm(ada, project_id=project_id)
     kept = await platform.client.post("/ssh-keys", json=SSH_KEY, headers=ada.headers)
@@ -197,6 +193,7 @@ async def _given(platform: PlatformUnderTest) -> tuple[Account, dict[str, str]]:
         "key_id": str(kept.json()["id"]),
         "template_id": str(template.json()["id"]),
         "host_name": "host-1",
+        "user_id": ada.id,
     }
 
 

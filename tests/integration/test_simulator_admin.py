@@ -7,27 +7,18 @@ from uuid import UUID
 
 import httpx
 import pytest
-import sqlalchemy as sa
 
 from tests.support.platform import Account, PlatformUnderTest
 from zentry.compute.simulator.driver import SimulatorDriver
 from zentry.compute.simulator.orders import Action
 from zentry.invariants import broken_invariants
-from zentry.schema.accounts import users
 
 WORLD: Final = "/admin/simulator"
 
 
 @pytest.fixture
 async def admin(platform: PlatformUnderTest) -> Account:
-    account = await platform.signup("root@example.com")
-    async with platform.database.work() as tx:
-        await tx.execute(sa.update(users).where(users.c.id == UUID(account.id)).values(role="admin"))
-    signed_in = await platform.client.post(
-        "/auth/login", json={"email": "root@example.com", "password": "correct-horse-battery-7"}
-    )
-    token = signed_in.json()["access_token"]
-    return Account(account.id, account.email, {"Authorization": f"Bearer {token}"}, signed_in.json())
+    return await platform.given_admin()
 
 
 async def _host_of(platform: PlatformUnderTest, vm: dict[str, Any]) -> str:

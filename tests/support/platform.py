@@ -10,13 +10,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any, Final
+from uuid import UUID
 
 import httpx
+import sqlalchemy as sa
 
 from zentry.compute.driver import ComputeDriver
 from zentry.platform.clock import Clock, ManualClock
 from zentry.platform.db import Database
 from zentry.platform.settings import Settings
+from zentry.schema.accounts import users
 from zentry.wiring import Platform, open_platform
 
 START: Final = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -87,6 +90,13 @@ class PlatformUnderTest:
             headers={"Authorization": f"Bearer {tokens['access_token']}"},
             tokens=tokens,
         )
+
+    async def given_admin(self) -> Account:
+        """Make an administrator."""
+        account = await self.signup()
+        async with self.database.work() as tx:
+            await tx.execute(sa.update(users).where(users.c.id == UUID(account.id)).values(role="admin"))
+        return account
 
     async def given_project(self, account: Account, name: str = "lab") -> str:
         """Make a project; return its id."""

@@ -70,7 +70,7 @@ TAGS: Final = (
     ("Billing", "Credits, the lines of the bill, and what they add up to."),
     ("Monitoring", "Metrics of machines, the dashboard, and the health of the platform's parts."),
     ("Activity", "Operations: what is under way, what has ended and how."),
-    ("Administration", "For administrators only: the simulated world and how it fails."),
+    ("Administration", "For administrators only: credits, the books, the simulated world and how it fails."),
     ("Health", "Health of server and database, and their upkeep."),
     ("API Versioning", "Versions of this API, their changes, and what moving between them takes."),
 )

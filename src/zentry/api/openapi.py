@@ -47,6 +47,7 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
     "signup": (_REFRESH,),
     "login": (_REFRESH,),
     "refresh": (_REFRESH,),
+    "get_current_user": (Link("change_credits", {"user_id": "$response.body#/id"}),),
     "create_project": (
         Link("get_project", _PROJECT),
         Link("get_project_statistics", _PROJECT),

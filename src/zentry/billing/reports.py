@@ -118,6 +118,12 @@ class BillingReports:
         lines = await self.lines(LineFilter(), limit=1)
         return lines[0] if lines else None
 
+    async def line(self, record_id: UUID) -> Line | None:
+        """Return one line of the account."""
+        query = sa.select(*_LINE).where(billing_records.c.id == record_id, billing_records.c.user_id == self._user_id)
+        row = (await self._tx.execute(query)).first()
+        return None if row is None else Line(*values(row))
+
     async def lines(
         self, wanted: LineFilter, *, limit: int, offset: int = 0, before: tuple[datetime, UUID] | None = None
     ) -> Sequence[Line]:

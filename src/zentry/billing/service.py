@@ -280,6 +280,24 @@ class BillingService:
         """Add credits; return the line's id and the balance before and after."""
         return await self._add(user_id, amount, source=LedgerAccount.TOP_UPS, description=description, cause=None)
 
+    async def change_balance(self, user_id: UUID, amount: int, *, is_grant: bool, reason: str, caller: Caller) -> UUID:
+        """Grant or adjust as an administrator; return the line's id. Taking away stops at what is available."""
+        if amount < 0:
+            record_id = await self.deduct_credits(user_id, -amount, description=reason)
+        else:
+            source = LedgerAccount.GRANTS if is_grant else LedgerAccount.ADJUSTMENTS
+            record_id, _, _ = await self._add(user_id, amount, source=source, description=reason, cause=None)
+        await self._events.record(
+            "credit.granted" if is_grant else "credit.adjusted",
+            resource_type="user",
+            resource_id=user_id,
+            user_id=user_id,
+            cause="admin",
+            actor_id=caller.user_id,
+            data={"amount_micros": amount, "record_id": str(record_id)},
+        )
+        return record_id
+
     async def deduct_credits(self, user_id: UUID, amount: int, *, description: str) -> UUID:
         """Take credits back as an adjustment, or raise `InsufficientCredits`; return the line's id."""
         books = await Books.open(self._tx, user_id)

@@ -26,7 +26,9 @@ app = typer.Typer(
 database = typer.Typer(help="Look after the database's schema.", no_args_is_help=True)
 admin = typer.Typer(help="Look after administrators.", no_args_is_help=True)
 app.add_typer(database, name="db")
+ledger = typer.Typer(help="Look after the books.", no_args_is_help=True)
 app.add_typer(admin, name="admin")
+app.add_typer(ledger, name="ledger")
 
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on (ZENTRY_SERVER__HOST).", show_default=False)]
 PortOption = Annotated[
@@ -146,6 +148,17 @@ def database_check(data_dir: DataDirOption = None) -> None:
     from zentry.cli.database import check
 
     raise typer.Exit(0 if check(data_dir) else 1)
+
+
+@ledger.command("verify")
+def ledger_verify(
+    account: Annotated[str | None, typer.Option(help="Id of one account.", show_default=False)] = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Check every entry of the books against its hash and the balances; exit 1 where they were changed."""
+    from zentry.cli.ledger import verify
+
+    raise typer.Exit(0 if verify(account, data_dir) else 1)
 
 
 @admin.command("create")

@@ -1,0 +1,52 @@
+"""What administrators do with credits, on the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from zentry.platform.wire import ReadModel, WriteModel
+
+
+class CreditKind(StrEnum):
+    """Why an administrator changes a balance."""
+
+    GRANT = "grant"
+    ADJUSTMENT = "adjustment"
+
+
+class CreditChange(WriteModel):
+    """A change of somebody's balance."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"kind": "grant", "amount": 25, "reason": "Spring course"}]}
+    )
+
+    kind: Annotated[CreditKind, Field(strict=False)] = Field(
+        description="A `grant` is a gift, and positive. An `adjustment` corrects, either way; a negative one takes no "
+        "more than is available.",
+    )
+    amount: float = Field(
+        ge=-1_000_000,
+        le=1_000_000,
+        description="Credits, with at most six decimal places, and not 0.",
+        examples=[25],
+        json_schema_extra={"multipleOf": 0.000001, "not": {"const": 0}},
+    )
+    reason: str = Field(min_length=1, max_length=200, description="Shown in the history of the account.")
+
+
+class CreditChanged(ReadModel):
+    """A change of a balance, as it stands in the books."""
+
+    record_id: UUID = Field(description="The line of the history.")
+    user_id: UUID
+    kind: CreditKind
+    amount: float
+    reason: str
+    balance: float = Field(description="The balance of the account now.")
+    created_at: datetime
