@@ -567,4 +567,4 @@ async def test_the_catalogue_is_there_from_the_start(database: Database, migrati
     assert prices["small"] == ("hour", 50_000)
     assert prices["xlarge"] == ("hour", 400_000)
     assert prices["vm_create"] == ("each", 50_000)
-    assert [tuple(row) for row in lists] == [(1, datetime(2024, 1, 1, tzinfo=UTC), "USD")]
+    assert [tuple(row)[:3] for row in lists] == [(1, datetime(2024, 1, 1, tzinfo=UTC), "USD")]

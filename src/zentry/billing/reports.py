@@ -32,6 +32,12 @@ class Line:
     amount: int
     description: str
     created_at: datetime
+    unit: str | None
+    quantity: int | None
+    price_micros: int | None
+    price_version: int | None
+    period_start: datetime | None
+    period_end: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,12 @@ _LINE: Final[tuple[sa.ColumnElement[Any], ...]] = (
     billing_records.c.amount,
     billing_records.c.description,
     billing_records.c.created_at,
+    billing_records.c.unit,
+    billing_records.c.quantity,
+    sa.func.coalesce(billing_records.c.price_micros, billing_records.c.rate_micros_per_hour),
+    billing_records.c.price_version,
+    billing_records.c.period_start,
+    billing_records.c.period_end,
 )
 
 

@@ -38,6 +38,13 @@ _SEGMENT: Final[tuple[sa.ColumnElement[Any], ...]] = (
     segments.c.paid_until,
     segments.c.charged_until,
     segments.c.charged_micros,
+    segments.c.meter,
+    segments.c.unit,
+    segments.c.quantity,
+    segments.c.price_micros,
+    segments.c.discount_basis_points,
+    segments.c.vm_id,
+    segments.c.exhausted_at,
 )
 
 _PRICES: Final = sa.select(price_lists.c.version, price_lists.c.currency, prices.c.item, prices.c.micros).join(
@@ -55,7 +62,7 @@ _PRICES_AT: Final = _PRICES.where(
 _INSERT_SEGMENT: Final = sa.insert(segments)
 _INSERT_LINE: Final = sa.insert(billing_records)
 _HOLD: Final = sa.select(holds.c.id, holds.c.remaining).where(
-    holds.c.resource_id == sa.bindparam("resource_id"), hold_is_open
+    holds.c.resource_id == sa.bindparam("resource_id"), holds.c.meter == COMPUTE, hold_is_open
 )
 _CHANGE_HOLD: Final = (
     sa.update(holds)
@@ -159,7 +166,12 @@ class BillingRepository:
                 "project_id": segment.project_id,
                 "resource_id": segment.resource_id,
                 "resource_type": segment.resource_type,
-                "meter": COMPUTE,
+                "meter": segment.meter,
+                "unit": segment.unit,
+                "quantity": segment.quantity,
+                "price_micros": segment.price_micros,
+                "discount_basis_points": segment.discount_basis_points,
+                "vm_id": segment.vm_id,
                 "price_version": segment.price_version,
                 "rate_micros_per_hour": segment.rate_micros_per_hour,
                 "started_at": segment.started_at,

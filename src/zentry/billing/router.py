@@ -14,6 +14,7 @@ from zentry.billing.schemas import (
     AddCredits,
     BillingHistory,
     BillingRecord,
+    BillingUnit,
     CostAnalysis,
     CostEstimate,
     CreditBalance,
@@ -263,4 +264,20 @@ def _record(line: Line) -> BillingRecord:
         amount=to_credits(line.amount),
         description=line.description,
         created_at=line.created_at,
+        unit=_unit(line),
+        quantity=line.quantity,
+        unit_price=None if line.price_micros is None else to_credits(line.price_micros),
+        price_version=line.price_version,
+        period_start=line.period_start,
+        period_end=line.period_end,
     )
+
+
+def _unit(line: Line) -> BillingUnit:
+    """Return a line's unit; lines of before units were kept tell by what they are for."""
+    if line.unit is not None:
+        return BillingUnit(line.unit)
+    return _UNITS.get(ActionType(line.action_type), BillingUnit.CREDIT)
+
+
+_UNITS: Final = {ActionType.VM_CREATE: BillingUnit.EACH, ActionType.VM_USAGE: BillingUnit.HOUR}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
@@ -11,6 +12,15 @@ from zentry.billing.types import ActionType
 from zentry.platform.wire import ReadModel, WriteModel
 
 Credits = Annotated[float, Field(description="Credits.", examples=[12.5])]
+
+
+class BillingUnit(StrEnum):
+    """What a line counts."""
+
+    HOUR = "hour"
+    GIB_HOUR = "gib_hour"
+    EACH = "each"
+    CREDIT = "credit"
 
 
 class CreditBalance(ReadModel):
@@ -42,6 +52,12 @@ class BillingRecord(ReadModel):
     amount: float = Field(description="Credits: charges negative, additions positive.", examples=[-0.05])
     description: str
     created_at: datetime
+    unit: BillingUnit = Field(description="What `quantity` counts: machines for an hour, GiB for an hour, or pieces.")
+    quantity: int | None = Field(None, description="How many units; null where the line is not for use.")
+    unit_price: float | None = Field(None, description="Credits for one unit, as listed.")
+    price_version: int | None = Field(None, description="The price list.")
+    period_start: datetime | None = Field(None, description="Start of the time that is charged.")
+    period_end: datetime | None = Field(None, description="End of the time that is charged.")
 
 
 class BillingHistory(ReadModel):

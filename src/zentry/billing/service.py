@@ -25,7 +25,7 @@ from zentry.platform.db import Transaction
 from zentry.platform.errors import InvalidInput, Unavailable
 from zentry.platform.settings import BillingSettings
 from zentry.platform.signals import CREDIT_ADDED
-from zentry.schema.billing import LedgerAccount
+from zentry.schema.billing import LedgerAccount, PriceUnit
 
 _AVAILABLE: Final = LedgerAccount.AVAILABLE
 _HELD: Final = LedgerAccount.HELD
@@ -100,6 +100,7 @@ class BillingService:
             paid_until=started_at + self._payable(rate=rate, from_second=0, budget=remaining),
             charged_until=started_at,
             charged_micros=0,
+            price_micros=rate,
         )
         await self._rows.insert_segment(segment)
         due_at = segment.paid_until - timedelta(seconds=self._settings.renew_before_seconds)
@@ -227,6 +228,7 @@ class BillingService:
             paid_until=started_at + self._payable(rate=rate, from_second=0, budget=remaining),
             charged_until=started_at,
             charged_micros=0,
+            price_micros=rate,
         )
         await self._rows.insert_segment(following)
         await self._release_beyond(books, following, hold_id=hold_id, remaining=remaining)
@@ -353,6 +355,9 @@ class BillingService:
             description=f"Created VM {resource.name} ({resource.type})",
             price_version=prices.version,
             resource_type=resource.type,
+            unit=PriceUnit.EACH,
+            quantity=1,
+            price_micros=fee,
         )
         books.add_line()
         books.post(_HELD, LedgerAccount.REVENUE, fee, cause=f"fee:{resource.id}", record_id=record_id)
@@ -383,6 +388,11 @@ class BillingService:
             rate_micros_per_hour=segment.rate_micros_per_hour,
             price_version=segment.price_version,
             resource_type=segment.resource_type,
+            meter=segment.meter,
+            unit=segment.unit,
+            quantity=segment.quantity,
+            price_micros=segment.price_micros,
+            discount_basis_points=segment.discount_basis_points,
         )
         books.add_line()
         books.post(_HELD, LedgerAccount.REVENUE, amount, cause=f"usage:{segment.id}:{to_second}", record_id=record_id)

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from zentry.platform.db import Transaction
+from zentry.schema.billing import PriceUnit
 
 COMPUTE: Final = "compute"
 """The meter of a running machine."""
@@ -62,6 +63,15 @@ class Segment:
     paid_until: datetime
     charged_until: datetime
     charged_micros: int
+    meter: str = COMPUTE
+    unit: str = PriceUnit.HOUR
+    quantity: int = 1
+    price_micros: int | None = None
+    """Of one unit, as listed. None in what was metered before units were kept: there it is the rate."""
+    discount_basis_points: int = 0
+    vm_id: UUID | None = None
+    """The machine that the resource belongs to, where it is none itself."""
+    exhausted_at: datetime | None = None
 
     def second_of(self, instant: datetime) -> int:
         """Return the whole seconds from the segment's start to the instant, never negative."""

@@ -33,23 +33,32 @@ class HoldStatus(StrEnum):
     CLOSED = "closed"
 
 
+class PriceUnit(StrEnum):
+    """What a price is for: an hour, a GiB for an hour, or a piece."""
+
+    HOUR = "hour"
+    GIB_HOUR = "gib_hour"
+    EACH = "each"
+
+
 price_lists = sa.Table(
     "price_lists",
     metadata,
     sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("effective_at", Instant, nullable=False, unique=True),
     sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("announced_at", Instant),
 )
 
 prices = sa.Table(
     "prices",
     metadata,
     sa.Column("version", sa.Integer, sa.ForeignKey("price_lists.version"), primary_key=True),
-    sa.Column("item", sa.Text, primary_key=True, comment="An instance type, or the fee 'vm_create'."),
-    sa.Column("unit", sa.Text, nullable=False, comment="hour: micro-credits per hour; each: per piece."),
+    sa.Column("item", sa.Text, primary_key=True, comment="An instance type, a meter, or the fee 'vm_create'."),
+    sa.Column("unit", sa.Text, nullable=False, comment="Micro-credits per what."),
     sa.Column("micros", sa.BigInteger, nullable=False),
     sa.CheckConstraint("micros >= 0", name="price_not_negative"),
-    one_of("unit", ("hour", "each")),
+    one_of("unit", PriceUnit),
 )
 
 holds = sa.Table(
@@ -58,6 +67,7 @@ holds = sa.Table(
     sa.Column("id", sa.Uuid, primary_key=True),
     sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
     sa.Column("resource_id", sa.Uuid, nullable=False),
+    sa.Column("meter", sa.Text, nullable=False, server_default="compute", comment="What of the resource it is for."),
     sa.Column("remaining", sa.BigInteger, nullable=False, comment="Micro-credits still held."),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
@@ -68,7 +78,12 @@ holds = sa.Table(
 )
 hold_is_open = holds.c.status == constant("open")
 sa.Index(
-    "uq_holds_open_resource", holds.c.resource_id, unique=True, postgresql_where=hold_is_open, sqlite_where=hold_is_open
+    "uq_holds_open",
+    holds.c.resource_id,
+    holds.c.meter,
+    unique=True,
+    postgresql_where=hold_is_open,
+    sqlite_where=hold_is_open,
 )
 sa.Index("ix_holds_user_id", holds.c.user_id, postgresql_where=hold_is_open, sqlite_where=hold_is_open)
 
@@ -90,6 +105,12 @@ segments = sa.Table(
     sa.Column("ended_at", Instant),
     sa.Column("predecessor_id", sa.Uuid, sa.ForeignKey("segments.id")),
     sa.Column("predecessor_ended_at", Instant),
+    sa.Column("unit", sa.Text, nullable=False, server_default="hour", comment="What the price was for."),
+    sa.Column("quantity", sa.Integer, nullable=False, server_default="1", comment="GiB, or one machine."),
+    sa.Column("price_micros", sa.BigInteger, comment="Of one unit, as listed; the rate is of all, less the discount."),
+    sa.Column("discount_basis_points", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("vm_id", sa.Uuid, comment="The machine that the resource belongs to, where it is none itself."),
+    sa.Column("exhausted_at", Instant, comment="From here on it could not be paid; the meter is to stop it."),
     sa.CheckConstraint("predecessor_ended_at IS NULL OR started_at >= predecessor_ended_at", name="no_overlap"),
     sa.CheckConstraint("ended_at IS NULL OR ended_at >= started_at", name="runs_forward"),
     sa.CheckConstraint("charged_until >= started_at AND charged_until <= paid_until", name="charged_within_paid"),
@@ -150,6 +171,11 @@ billing_records = sa.Table(
     sa.Column("rate_micros_per_hour", sa.BigInteger),
     sa.Column("price_version", sa.Integer),
     sa.Column("resource_type", sa.Text),
+    sa.Column("meter", sa.Text),
+    sa.Column("unit", sa.Text),
+    sa.Column("quantity", sa.Integer),
+    sa.Column("price_micros", sa.BigInteger, comment="Of one unit, as listed."),
+    sa.Column("discount_basis_points", sa.Integer),
     one_of("action_type", ("vm_create", "vm_usage", "credit_add", "credit_deduct")),
     sa.Index("ix_billing_records_user_created", "user_id", "created_at", "id"),
     sa.Index("ix_billing_records_user_action", "user_id", "action_type", "created_at"),
