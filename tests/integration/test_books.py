@@ -147,9 +147,11 @@ async def _change(platform: PlatformUnderTest, admin: Account, account: Account,
 async def test_an_administrator_grants_and_adjusts_with_a_reason(platform: PlatformUnderTest) -> None:
     admin, account = await platform.given_admin(), await platform.signup()
 
+    await platform.advance(seconds=1)  # What is of one millisecond has no order.
     granted = await _change(platform, admin, account, kind="grant", amount=12.5, reason="Spring course")
-    taken = await _change(platform, admin, account, amount=-60, reason="Paid twice")
-    too_much = await _change(platform, admin, account, amount=-3)
+    await platform.advance(seconds=1)
+    taken = await _change(platform, admin, account, kind="deduction", amount=60, reason="Paid twice")
+    too_much = await _change(platform, admin, account, kind="deduction", amount=3)
 
     history = await platform.history(account)
     assert (granted["status_code"], granted["amount"], granted["balance"]) == (201, 12.5, 62.5)
@@ -163,7 +165,7 @@ async def test_an_administrator_grants_and_adjusts_with_a_reason(platform: Platf
     assert await broken_invariants(platform.database) == []
 
 
-@pytest.mark.parametrize("amount", ["5", True, None, 0, 1e-7, 0.0000015, 1_000_001, -1_000_001, [5]], ids=repr)
+@pytest.mark.parametrize("amount", ["5", True, None, 0, -1, 1e-7, 0.0000015, 1_000_001, [5]], ids=repr)
 async def test_an_amount_that_is_none_is_refused_and_nothing_changes(
     platform: PlatformUnderTest, amount: object
 ) -> None:
@@ -175,10 +177,9 @@ async def test_an_amount_that_is_none_is_refused_and_nothing_changes(
     assert len(await platform.history(account)) == 1
 
 
-async def test_a_negative_grant_and_an_unknown_account_are_refused(platform: PlatformUnderTest) -> None:
+async def test_nobody_unknown_is_given_credits_and_nobody_gives_himself_some(platform: PlatformUnderTest) -> None:
     admin, account = await platform.given_admin(), await platform.signup()
 
-    negative = await _change(platform, admin, account, kind="grant", amount=-1)
     unknown = await _change(platform, admin, Account("42", "", {}, {}), amount=1)
     nobody = await _change(platform, admin, Account(str(UUID(int=9)), "", {}, {}), amount=1)
     himself = await platform.client.post(
@@ -187,17 +188,12 @@ async def test_a_negative_grant_and_an_unknown_account_are_refused(platform: Pla
         headers=account.headers,
     )
 
-    assert [negative["status_code"], unknown["status_code"], nobody["status_code"], himself.status_code] == [
-        400,
-        404,
-        404,
-        403,
-    ]
+    assert [unknown["status_code"], nobody["status_code"], himself.status_code] == [404, 404, 403]
 
 
 async def test_a_repeated_correction_has_one_entry(platform: PlatformUnderTest) -> None:
     admin, account = await platform.given_admin(), await platform.signup()
-    body = {"kind": "adjustment", "amount": -7, "reason": "Paid twice"}
+    body = {"kind": "deduction", "amount": 7, "reason": "Paid twice"}
 
     answers = await asyncio.gather(
         *(

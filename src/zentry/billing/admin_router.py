@@ -33,15 +33,15 @@ async def change_credits(
 ) -> CreditChanged:
     """Grant credits to an account, or adjust its balance. Administrators only.
 
-    It is an entry of its own in the books and a line of the account's history, with the reason. A
-    correction is another entry. Send an `Idempotency-Key`, so that a repeat changes nothing.
+    It is an entry of its own in the books and a line of the account's history, with the reason. What was
+    wrong is corrected by another entry. Send an `Idempotency-Key`, so that a repeat changes nothing.
     """
     try:
         amount = from_credits(body.amount)
     except InvalidAmount as error:
         raise InvalidInput.at("amount", str(error)) from error
-    if amount == 0 or (amount < 0 and body.kind is CreditKind.GRANT):
-        raise InvalidInput.at("amount", "A grant is positive, and an adjustment is not 0.")
+    if body.kind is CreditKind.DEDUCTION:
+        amount = -amount
     account = parse_id(user_id)
     if account is None:
         raise NotFound("User")

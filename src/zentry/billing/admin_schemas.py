@@ -17,6 +17,7 @@ class CreditKind(StrEnum):
 
     GRANT = "grant"
     ADJUSTMENT = "adjustment"
+    DEDUCTION = "deduction"
 
 
 class CreditChange(WriteModel):
@@ -27,15 +28,15 @@ class CreditChange(WriteModel):
     )
 
     kind: Annotated[CreditKind, Field(strict=False)] = Field(
-        description="A `grant` is a gift, and positive. An `adjustment` corrects, either way; a negative one takes no "
-        "more than is available.",
+        description="A `grant` is a gift, an `adjustment` gives what was missing, a `deduction` takes, and no more than "
+        "is available.",
     )
     amount: float = Field(
-        ge=-1_000_000,
+        ge=0.000001,
         le=1_000_000,
-        description="Credits, with at most six decimal places, and not 0.",
+        description="Credits that are given or taken, with at most six decimal places.",
         examples=[25],
-        json_schema_extra={"multipleOf": 0.000001, "not": {"const": 0}},
+        json_schema_extra={"multipleOf": 0.000001},
     )
     reason: str = Field(min_length=1, max_length=200, description="Shown in the history of the account.")
 
@@ -46,7 +47,7 @@ class CreditChanged(ReadModel):
     record_id: UUID = Field(description="The line of the history.")
     user_id: UUID
     kind: CreditKind
-    amount: float
+    amount: float = Field(description="By how much the balance changed: negative where credits were taken.")
     reason: str
     balance: float = Field(description="The balance of the account now.")
     created_at: datetime
