@@ -28,7 +28,7 @@ class CreditChange(WriteModel):
     )
 
     kind: Annotated[CreditKind, Field(strict=False)] = Field(
-        description="A `grant` is a gift, an `adjustment` gives what was missing, a `deduction` takes, and no more than "
+        description="A `grant` is a gift, an `adjustment` gives what was missing, a `deduction` takes no more than "
         "is available.",
     )
     amount: float = Field(
