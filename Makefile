@@ -10,10 +10,10 @@ VENV := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run run test test-long check bench format lock vendor docs clean
+.PHONY: help setup setup-run run test test-long check check-console bench format lock vendor docs clean
 
 help: ## List these commands
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Make .venv with everything that checks and tests need
 	@sh scripts/setup.sh dev
@@ -30,13 +30,17 @@ test: setup ## Run the tests that guard a commit (WORKERS=2 ARGS="-k name")
 test-long: setup ## Run the large counts, in resumable parts
 	@$(VENV)/python -m pytest -m long $(ARGS)
 
-check: setup ## Format, lint, types, layers, house rules, migration drift
+check: setup ## Format, lint, types, layers, house rules, migration drift, the console's types
 	@$(VENV)/ruff format --check
 	@$(VENV)/ruff check
 	@$(VENV)/python scripts/lint.py
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports --no-logo
 	@$(VENV)/python scripts/drift.py
+	@sh scripts/console/check.sh if-node
+
+check-console: ## Check the console's types; fails where Node.js is missing
+	@sh scripts/console/check.sh
 
 bench: setup ## Measure; the figures are explained in docs/performance.md
 	@$(VENV)/python -m benchmarks $(ARGS)
@@ -48,12 +52,13 @@ format: setup ## Put the code into its form and mend what can be mended
 lock: ## Resolve the dependencies anew into requirements/*.txt
 	@sh scripts/lock.sh
 
-vendor: ## Fetch the assets of /docs and /redoc anew into vendor/
+vendor: ## Fetch the assets of /docs, /redoc and the console anew into vendor/
 	@sh scripts/vendor.sh
 
 docs: setup ## Generate docs/reference anew from the code
 	@$(VENV)/python scripts/reference.py
+	@sh scripts/console/check.sh generate
 
 clean: ## Remove what was built; data/ stays
-	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf .venv dist scripts/console/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 	find src tests migrations benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

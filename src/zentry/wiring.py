@@ -27,6 +27,7 @@ from zentry.activity.router import operations_router
 from zentry.activity.router import router as activity_router
 from zentry.activity.service import ActivityService
 from zentry.api.app import create_app
+from zentry.api.docs import vendor_directory
 from zentry.api.errors import render_error
 from zentry.api.invariants_router import invariants_router
 from zentry.billing.admin_router import router as billing_admin_router
@@ -35,6 +36,7 @@ from zentry.billing.router import router as billing_router
 from zentry.billing.service import BillingService
 from zentry.compute.driver import ComputeDriver, DriverContext, load_driver
 from zentry.compute.types import Capabilities
+from zentry.console.router import web_console_router
 from zentry.monitoring.collector import Collector
 from zentry.monitoring.probe import Probe, RecentRequests
 from zentry.monitoring.prometheus import HTTPMetricsMiddleware, PrometheusPage
@@ -201,6 +203,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             prometheus_router,
             billing_admin_router,
             invariants_router(database, clock),
+            *((web_console_router(vendor_directory()),) if settings.server.console else ()),
         ),
         database_service=database_service,
         choices=partial(_choices, edge),

@@ -25,7 +25,7 @@ TEXTS = [*PAGES, *sorted((ROOT / "examples").glob("*.sh"))]
 # Variables that are read by something else than the settings.
 OTHER_VARIABLES = {"ZENTRY_URL", "ZENTRY_TEST_POSTGRES_URL"}
 # Paths that are served and stand outside the OpenAPI document.
-OTHER_PATHS = {"/docs", "/redoc", "/openapi.json"}
+OTHER_PATHS = {"/docs", "/redoc", "/openapi.json", "/console"}
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)|<img[^>]*\ssrc=\"([^\"]+)\"")
 VARIABLE = re.compile(r"ZENTRY_[A-Z0-9_]*[A-Z0-9]")

@@ -143,6 +143,8 @@ def tune_garbage_collection() -> None:
 def _announce_api(settings: Settings, url: str, clock: Clock, *, alone: bool) -> None:
     out.print(f"[bold]Zentry Cloud[/] {zentry.__version__}{' (API)' if alone else ''}")
     out.print(f"  API   {url}", soft_wrap=True, highlight=False)
+    if settings.server.console:
+        out.print(f"  Web   {url}/console", soft_wrap=True, highlight=False)
     if settings.server.docs:
         out.print(f"  Docs  {url}/docs", soft_wrap=True, highlight=False)
     if isinstance(clock, ScaledClock):

@@ -13,9 +13,14 @@ def cached_json(request: Request, body: bytes, *, max_age_seconds: int) -> Respo
     """Return a JSON answer that caches may keep and revalidate, or 304 when the caller's copy is this one."""
     etag = _etag(body)
     headers = {"ETag": etag, "Cache-Control": f"public, max-age={max_age_seconds}"}
-    if _names(request.headers.get("if-none-match"), etag):
+    if is_fresh(request, etag):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)
+
+
+def is_fresh(request: Request, etag: str) -> bool:
+    """Say whether the caller has the version of this ETag already."""
+    return _names(request.headers.get("if-none-match"), etag)
 
 
 @lru_cache(

@@ -50,6 +50,7 @@ class ServerSettings(Group):
     shutdown_seconds: Positive = Field(10.0, le=600, description="How long open requests may go on after a stop.")
     compress_from_bytes: int = Field(1024, ge=100, description="Smallest answer that is compressed.")
     docs: bool = Field(default=True, description="Whether /docs, /redoc and /openapi.json are served.")
+    console: bool = Field(default=True, description="Whether the web console is served at /console.")
 
 
 class DatabaseSettings(Group):

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zentry.api.middleware.compression import accepted_coding
 from zentry.api.middleware.guard import check_json
 from zentry.api.middleware.paths import canonical_path
+from zentry.platform.codings import accepted_coding
 from zentry.platform.errors import InvalidInput
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text(alphabet='[]{}",\\a\u2603', max_size=8)

@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
 import zstandard
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from zentry.platform.codings import accepted_coding
 
 _TYPES: Final = (b"application/json", b"application/problem+json", b"text/html", b"text/css", b"text/javascript")
 _NO_BODY: Final = frozenset({204, 206, 304})
 _GZIP_LEVEL: Final = 5
 _ZSTD_LEVEL: Final = 3
 _OFF_THE_LOOP_BYTES: Final = 131_072
-_MAX_ACCEPT_BYTES: Final = 256
 _UNTOUCHED_PATHS: Final = "/auth/"
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -58,21 +58,6 @@ class Compression:
             await send(message)
 
         await self._app(scope, receive, compress)
-
-
-@lru_cache(maxsize=256)
-def accepted_coding(accept_encoding: bytes) -> str | None:
-    """Return the best coding that an Accept-Encoding header allows, or None."""
-    if len(accept_encoding) > _MAX_ACCEPT_BYTES:
-        return None
-    allowed = set()
-    for part in accept_encoding.decode("latin-1").lower().split(","):
-        name, _, parameters = part.partition(";")
-        quality = parameters.strip().removeprefix("q=").strip()
-        if not quality.strip("0.") and quality:
-            continue
-        allowed.add(name.strip())
-    return next((coding for coding in ("zstd", "gzip") if coding in allowed), None)
 
 
 def _may_be_coded(start: Message) -> bool:

@@ -1,0 +1,85 @@
+// The console starts here: who is signed in, which screen the address names, and the frame around it.
+import { clear } from "./core/resource.js";
+import { currentPath, follow, match } from "./core/router.js";
+import { lapsed, start, state, user } from "./core/session.js";
+import { effect, html, render, signal, useEffect, useRef, useState } from "./core/view.js";
+import { Bones, Button, Empty, Trouble } from "./ui/basics.js";
+import { Confirm, Toasts } from "./ui/overlays.js";
+import { Shell } from "./ui/shell.js";
+
+/** Screens by address; each is fetched when it is first asked for. @type {[string, () => Promise<{default: any}>][]} */
+const SCREENS = [
+  ["/", () => import("./screens/overview.js")],
+  ["/machines", () => import("./screens/machines.js")],
+  ["/machines/:id", () => import("./screens/machine.js")],
+  ["/machines/:id/:tab", () => import("./screens/machine.js")],
+  ["/projects", () => import("./screens/projects.js")],
+  ["/projects/:id", () => import("./screens/project.js")],
+  ["/billing", () => import("./screens/billing.js")],
+  ["/billing/:tab", () => import("./screens/billing.js")],
+  ["/monitoring", () => import("./screens/monitoring.js")],
+  ["/events", () => import("./screens/events.js")],
+  ["/settings", () => import("./screens/settings.js")],
+  ["/settings/:tab", () => import("./screens/settings.js")],
+  ["/admin", () => import("./screens/admin.js")],
+  ["/admin/:tab", () => import("./screens/admin.js")],
+];
+
+/** @type {import("@preact/signals").Signal<any>} */
+const Gate = signal(null);
+
+function Screen() {
+  const path = currentPath.value;
+  const [shown, setShown] = useState(/** @type {any} */ (null));
+  const main = useRef(/** @type {HTMLElement | null} */ (null));
+  const first = useRef(true);
+  const found = match(SCREENS, path === "/sign-up" ? "/" : path);
+  useEffect(() => {
+    if (found === null) return setShown({ path, missing: true });
+    let isCurrent = true;
+    found
+      .value()
+      .then((module) => isCurrent && setShown({ path, View: module.default, parameters: found.parameters }))
+      .catch((error) => isCurrent && setShown({ path, error }));
+    return () => {
+      isCurrent = false;
+    };
+  }, [path]);
+  const screen = shown?.View;
+  useEffect(() => {
+    if (!shown) return;
+    // Who moves by keyboard or listens arrives at the new screen, not at the link that led here.
+    if (!first.current) main.current?.focus({ preventScroll: true });
+    first.current = false;
+  }, [screen]);
+  return html`<main class="screen" id="screen" tabindex="-1" ref=${main}>
+    ${shown === null && html`<${Bones} lines=${6} />`}
+    ${shown?.missing && html`<${Empty} icon="search" title="There is nothing at this address" action=${html`<${Button} href="/">To the overview<//>`}>The link may be old, or it may belong to somebody else's account.<//>`}
+    ${shown?.error && html`<${Trouble} error=${shown.error} again=${() => location.reload()} />`}
+    ${screen && html`<${screen} ...${shown.parameters} />`}
+  </main>`;
+}
+
+function App() {
+  useEffect(() => {
+    if (state.value !== "starting" && (state.value === "out" || lapsed.value) && Gate.value === null) {
+      void import("./screens/gate.js").then((module) => {
+        Gate.value = module;
+      });
+    }
+  }, [state.value, lapsed.value]);
+  if (state.value === "starting") return html`<main class="screen"><h1 class="visually-hidden">Zentry Cloud</h1><${Bones} lines=${6} /></main>`;
+  const gate = Gate.value;
+  if (state.value === "out") return html`${gate && html`<${gate.default} />`}<${Toasts} />`;
+  return html`<${Shell}><${Screen} /><//>${lapsed.value && gate && html`<${gate.Again} />`}<${Confirm} /><${Toasts} />`;
+}
+
+document.addEventListener("click", follow);
+let before = "";
+effect(() => {
+  const now = user.value?.id ?? "";
+  if (before && now !== before) clear();
+  before = now;
+});
+render(html`<${App} />`, /** @type {HTMLElement} */ (document.getElementById("app")));
+void start();

@@ -1,0 +1,141 @@
+// Money: what there is, how fast it goes, and where every cent went.
+import { ApiError, address, post } from "../core/api.js";
+import { date, duration, money, number, plural, words } from "../core/format.js";
+import { Icon } from "../core/icons.js";
+import { invalidate, useResource } from "../core/resource.js";
+import { link, place, setQuery } from "../core/router.js";
+import { html, useEffect, useState } from "../core/view.js";
+import { Bones, Button, Card, curl, Empty, Head, Loaded, Meter, Money, Notice, Select, Stat, Tabs, TextField, Time } from "../ui/basics.js";
+import { Dialog, toast } from "../ui/overlays.js";
+
+const TABS = /** @type {[string, string][]} */ ([["/billing", "Overview"], ["/billing/history", "History"]]);
+const KINDS = /** @type {[string, string][]} */ ([["", "All lines"], ["vm_usage", "Use of machines"], ["vm_create", "Creation of machines"], ["credit_add", "Credit added"], ["credit_deduct", "Credit deducted"]]);
+const PAGE = 25;
+const LOW = 5;
+
+/** @param {{tab?: string}} properties */
+export default function Billing({ tab = "" }) {
+  const adding = place.value.query.get("add") === "1";
+  return html`<${Head} title="Billing" actions=${html`<${Button} kind="primary" icon="plus" onClick=${() => setQuery({ add: "1" })}>Add credit<//>`}><p class="soft">Prepaid by the second. The balance cannot go below zero.</p><//>
+    <${Tabs} label="About billing" tabs=${TABS} current=${tab ? `/billing/${tab}` : "/billing"} />
+    ${tab === "history" ? html`<${History} />` : html`<${Overview} />`}
+    ${adding && html`<${AddCredit} onClose=${() => setQuery({ add: null })} />`}`;
+}
+
+/** Seconds between two readings of the balance, so that it runs between them as it does on the server. @param {any} credits */
+function useRunning(credits) {
+  const [, tick] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => !document.hidden && tick((count) => count + 1), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  if (!credits) return 0;
+  const seconds = Math.max(0, Math.min(60, (Date.now() - Date.parse(credits.timestamp)) / 1000));
+  return credits.accrued_cost + (credits.burn_rate_per_hour * seconds) / 3600;
+}
+
+function Overview() {
+  const credits = useResource("/billing/credits", { every: 10 }).data;
+  const analysis = useResource("/billing/cost-analysis?period_days=30", { every: 60 });
+  const accrued = useRunning(credits);
+  const wait = html`<span class="bone"></span>`;
+  const left = credits ? credits.current_credits - accrued : 0;
+  const hours = credits?.burn_rate_per_hour > 0 ? left / credits.burn_rate_per_hour : null;
+  return html`${credits && left < LOW && html`<${Notice} kind="warn" icon="alert">The credit is low. Machines are stopped before it ends, and start again when there is some.<//>`}
+    <div class="grid">
+      <${Stat} label="Balance" icon="billing" value=${credits ? money(credits.current_credits, { digits: 2 }) : wait} note=${credits ? `${money(credits.available_credits)} free, ${money(credits.held_credits)} held for what runs` : ""} />
+      <${Stat} label="Accrued, not yet charged" icon="clock" value=${credits ? money(accrued, { digits: 4 }) : wait} note=${credits ? `${money(credits.burn_rate_per_hour)} per hour right now` : ""} />
+      <${Stat} label="Credit lasts" icon="bolt" value=${credits ? (hours === null ? "No end" : duration(hours)) : wait} note=${hours === null ? "nothing runs" : `until ${date(Date.now() + hours * 3_600_000)}`} />
+      <${Stat} label="Spent this month" icon="chart" value=${credits ? money(credits.monthly_spending) : wait} note=${credits ? `${money(credits.projected_monthly_cost)} projected, ${money(credits.total_spent)} ever` : ""} />
+    </div>
+    <div class="grid two">
+      <${Card} title="The last seven days"><${Loaded} of=${analysis}>${(/** @type {any} */ data) => html`<${Week} trend=${data.weekly_trend} />`}<//><//>
+      <${Card} title="Where it goes, in 30 days"><${Loaded} of=${analysis}>${(/** @type {any} */ data) => html`<${Shares} data=${data} />`}<//><//>
+    </div>
+    <${Loaded} of=${analysis} lines=${1}>${(/** @type {any} */ data) => data.cost_optimization_tips.length > 0 && html`<${Card} title="Ways to spend less" pad=${false}><ul class="lines">${data.cost_optimization_tips.map((/** @type {string} */ tip) => html`<li key=${tip}><span class="mark"><${Icon} name="info" /></span><span class="grow wrap-any">${tip}</span></li>`)}</ul><//>`}<//>`;
+}
+
+/** @param {{trend: number[]}} properties */
+function Week({ trend }) {
+  const most = Math.max(...trend, 0.01);
+  const day = new Intl.DateTimeFormat(undefined, { weekday: "short" });
+  const days = trend.map((_, index) => day.format(Date.now() - (trend.length - 1 - index) * 86_400_000));
+  return html`<ol class="columns" aria-label="Cost of each day">
+    ${trend.map((cost, index) => html`<li key=${index}><span class="number small soft">${money(cost)}</span><span class="column" aria-hidden="true"><span style=${{ height: `${Math.max(1.5, (cost / most) * 100)}%` }}></span></span><span class="small faint">${days[index]}</span></li>`)}
+  </ol>`;
+}
+
+/** @param {{data: any}} properties */
+function Shares({ data }) {
+  const shares = Object.entries(data.cost_by_vm_type).sort((a, b) => /** @type {number} */ (b[1]) - /** @type {number} */ (a[1]));
+  if (shares.length === 0) return html`<p class="soft">Nothing was charged in these days.</p>`;
+  return html`<div class="stack">
+    ${shares.map(([type, cost]) => html`<div class="stack tight" key=${type}><div class="row apart"><span>${type}</span><span class="number">${money(/** @type {number} */ (cost))}</span></div><${Meter} value=${cost} max=${data.total_cost || 1} label=${`Share of ${type}`} warnAt=${2} /></div>`)}
+    <p class="small faint number">${money(data.total_cost)} in all, ${money(data.daily_average)} a day${data.most_expensive_vm ? html`; most for <a href=${link(`/machines/${data.most_expensive_vm.vm_id}`)}>${data.most_expensive_vm.name}</a> (${money(data.most_expensive_vm.cost)})` : ""}</p>
+  </div>`;
+}
+
+function History() {
+  const query = place.value.query;
+  const page = Number(query.get("page")) || 1;
+  const kind = query.get("kind") ?? "";
+  const from = query.get("from") ?? "";
+  const to = query.get("to") ?? "";
+  const where = address("", { page, limit: PAGE, action_type: kind, start_date: from, end_date: to && `${to}T23:59:59Z` }).replace(document.body.dataset.root ?? "", "");
+  const found = useResource(`/billing/history${where}`, { every: 20 });
+  const turn = (/** @type {number} */ to) => setQuery({ page: to > 1 ? String(to) : null });
+  return html`<${Card} pad=${false}>
+    <div class="toolbar">
+      <${Select} bare label="Kind of line" value=${kind} options=${KINDS} onChange=${(/** @type {string} */ value) => setQuery({ kind: value, page: null })} />
+      <label class="row small soft">From <input class="input" type="date" value=${from} onChange=${(/** @type {any} */ event) => setQuery({ from: event.currentTarget.value, page: null })} /></label>
+      <label class="row small soft">to <input class="input" type="date" value=${to} onChange=${(/** @type {any} */ event) => setQuery({ to: event.currentTarget.value, page: null })} /></label>
+    </div>
+    <${Loaded} of=${found} lines=${8}>
+      ${(/** @type {any} */ data) =>
+        data.items.length === 0
+          ? html`<${Empty} icon="billing" title="No lines" command=${curl("GET", "/billing/history")}>Every credit and every charge is a line here, and none is ever changed.<//>`
+          : html`<div class="table-wrap"><table class="table folds">
+                <thead><tr><th scope="col">For</th><th scope="col">Kind</th><th scope="col">When</th><th scope="col" class="number">Amount</th></tr></thead>
+                <tbody>
+                  ${data.items.map(
+                    (/** @type {any} */ item) => html`<tr key=${item.id}>
+                      <td class="wrap-any">${item.vm_id ? html`<a href=${link(`/machines/${item.vm_id}/costs`)}>${item.description}</a>` : item.description}</td>
+                      <td class="faint small hide-phone">${words(item.action_type)}</td>
+                      <td class="faint small hide-phone"><${Time} at=${item.created_at} plain /></td>
+                      <td class="number"><${Money} amount=${item.amount} sign /></td>
+                    </tr>`,
+                  )}
+                </tbody>
+              </table></div>
+              <footer class="row apart"><span class="small faint number">${plural(data.total, "line")}, page ${number(data.page)} of ${number(Math.max(1, data.pages))}</span>
+                <span class="row"><${Button} kind="little" icon="left" disabled=${!data.has_prev} onClick=${() => turn(page - 1)}>Newer<//><${Button} kind="little" disabled=${!data.has_next} onClick=${() => turn(page + 1)}>Older<${Icon} name="right" /><//></span></footer>`}
+    <//>
+  <//>`;
+}
+
+/** @param {{onClose: () => void}} properties */
+function AddCredit({ onClose }) {
+  const [amount, setAmount] = useState("20");
+  const [description, setDescription] = useState("");
+  const [error, setError] = useState(/** @type {ApiError | null} */ (null));
+  const credits = useResource("/billing/credits").data;
+  const wanted = Number(amount);
+  const isAmount = Number.isFinite(wanted) && wanted > 0;
+  const go = async () => {
+    try {
+      const done = await post("/billing/credits/add", { amount: wanted, description });
+      toast(done.message, "good");
+      void invalidate("/billing");
+      onClose();
+    } catch (failure) {
+      if (!(failure instanceof ApiError)) throw failure;
+      setError(failure);
+    }
+  };
+  return html`<${Dialog} title="Add credit" onClose=${onClose} onSubmit=${go} foot=${html`<${Button} onClick=${onClose}>Cancel<//><${Button} type="submit" kind="primary" disabled=${!isAmount}>Add ${isAmount ? money(wanted) : ""}<//>`}>
+    ${error && html`<${Notice} kind="bad" icon="alert">${error.message}<//>`}
+    <${TextField} label="Amount" autofocus inputmode="decimal" value=${amount} onInput=${setAmount} problem=${amount && !isAmount ? "Write an amount above zero." : error?.of("amount")} />
+    <${TextField} label="What for" hint="It is written on the line of the bill." value=${description} onInput=${setDescription} problem=${error?.of("description")} />
+    ${credits ? isAmount && html`<p class="soft number">The balance becomes ${money(credits.current_credits + wanted)}.</p>` : html`<${Bones} lines=${1} />`}
+  <//>`;
+}

@@ -1,0 +1,117 @@
+// The rows of the list. However many machines there are, only those in sight are in the document.
+import { money } from "../core/format.js";
+import { Icon } from "../core/icons.js";
+import { link } from "../core/router.js";
+import { html, useCallback, useEffect, useLayoutEffect, useRef, useState } from "../core/view.js";
+import { MachineState, Time } from "../ui/basics.js";
+import { MachineMenu } from "./machine-actions.js";
+
+/** @typedef {import("../core/fleet.js").Machine} Machine */
+
+const ALL_AT_ONCE = 50;
+const BEYOND = 8;
+const MOST_ROWS = 60;
+const collator = new Intl.Collator(undefined, { numeric: true });
+
+/** @type {{id: string, title: string, style: string, compare: (a: Machine, b: Machine) => number}[]} */
+export const COLUMNS = [
+  { id: "name", title: "Name", style: "", compare: (a, b) => collator.compare(a.name, b.name) },
+  { id: "status", title: "State", style: "", compare: (a, b) => a.status.localeCompare(b.status) },
+  { id: "type", title: "Type", style: "desk-only", compare: (a, b) => a.vcpus - b.vcpus || a.memory_mib - b.memory_mib },
+  { id: "project", title: "Project", style: "desk-only", compare: (a, b) => collator.compare(a.project_name, b.project_name) },
+  { id: "address", title: "Address", style: "desk-only wide-only", compare: (a, b) => collator.compare(a.ip_address ?? "", b.ip_address ?? "") },
+  { id: "cost", title: "Per hour", style: "desk-only number right", compare: (a, b) => a.cost_per_hour - b.cost_per_hour },
+  { id: "age", title: "Created", style: "desk-only wide-only", compare: (a, b) => b.created_at.localeCompare(a.created_at) },
+];
+
+/** @param {{rows: Machine[], chosen: ReadonlySet<string>, choose: (chosen: ReadonlySet<string>) => void, sort: string, onSort: (column: string) => void}} properties */
+export function Rows({ rows, chosen, choose, sort, onSort }) {
+  const scroller = useRef(/** @type {HTMLElement | null} */ (null));
+  const few = rows.length <= ALL_AT_ONCE;
+  const { first, last, height } = useWindow(scroller, rows.length, few);
+  const latest = useRef(chosen);
+  latest.current = chosen;
+  const toggle = useCallback((/** @type {string} */ id) => {
+    const next = new Set(latest.current);
+    if (!next.delete(id)) next.add(id);
+    choose(next);
+  }, []);
+  const every = rows.length > 0 && rows.every((vm) => chosen.has(vm.id));
+  const column = sort.replace("-", "");
+  const direction = sort.startsWith("-") ? "descending" : "ascending";
+  return html`<div class="grid-table" role="table" aria-label="Machines" aria-rowcount=${rows.length + 1}>
+    <div role="rowgroup"><div class="grid-head" role="row" aria-rowindex="1">
+      <span role="columnheader"><input type="checkbox" class="tick" aria-label="Choose all" checked=${every} onChange=${() => choose(every ? new Set() : new Set(rows.map((vm) => vm.id)))} /></span>
+      ${COLUMNS.map(
+        (one) => html`<span role="columnheader" key=${one.id} class=${one.style} aria-sort=${one.id === column ? direction : undefined}>
+          <button type="button" class="sorter" onClick=${() => onSort(one.id)}>${one.title}${one.id === column && html`<${Icon} name=${direction === "ascending" ? "up" : "down"} />`}</button>
+        </span>`,
+      )}
+      <span role="columnheader"><span class="visually-hidden">Actions</span></span>
+    </div></div>
+    <div class="grid-scroll ${few ? "short" : ""}" ref=${scroller} role="presentation">
+      <div class="grid-space" role="rowgroup" style=${{ height: `${rows.length * height}px` }}>
+        ${rows.slice(first, last).map((vm, index) => html`<${Row} key=${vm.id} vm=${vm} at=${first + index} top=${(first + index) * height} chosen=${chosen.has(vm.id)} toggle=${toggle} />`)}
+      </div>
+    </div>
+  </div>`;
+}
+
+/** @param {{vm: Machine, at: number, top: number, chosen: boolean, toggle: (id: string) => void}} properties */
+function Row({ vm, at, top, chosen, toggle }) {
+  const labels = Object.entries(vm.labels);
+  return html`<div class="grid-row ${chosen ? "selected" : ""}" role="row" aria-rowindex=${at + 2} style=${{ top: `${top}px` }} data-machine=${vm.name}>
+    <span role="cell"><input type="checkbox" class="tick" aria-label=${`Choose ${vm.name}`} checked=${chosen} onChange=${() => toggle(vm.id)} /></span>
+    <span role="cell" class="name">
+      <span class="row"><a class="truncate" href=${link(`/machines/${vm.id}`)}>${vm.name}</a>${vm.delete_protection && html`<span class="faint"><${Icon} name="lock" label="protected against deletion" /></span>`}</span>
+      <small class="truncate">${labels.length > 0 ? labels.map(([name, value]) => (value ? `${name}=${value}` : name)).join("  ") : vm.image}</small>
+    </span>
+    <span role="cell"><${MachineState} vm=${vm} /></span>
+    <span role="cell" class="desk-only truncate">${vm.instance_type}</span>
+    <span role="cell" class="desk-only truncate">${vm.project_name}</span>
+    <span role="cell" class="desk-only wide-only mono truncate">${vm.ip_address ?? "–"}</span>
+    <span role="cell" class="desk-only number right">${money(vm.cost_per_hour)}</span>
+    <span role="cell" class="desk-only wide-only faint"><${Time} at=${vm.created_at} /></span>
+    <span role="cell"><${MachineMenu} vm=${vm} /></span>
+  </div>`;
+}
+
+/** Which rows are in sight, and how high one is. @param {{current: HTMLElement | null}} scroller @param {number} count @param {boolean} few */
+function useWindow(scroller, count, few) {
+  const [sight, setSight] = useState({ first: 0, last: Math.min(count, MOST_ROWS), height: 44 });
+  const measure = useCallback(() => {
+    const box = scroller.current;
+    if (box === null) return;
+    const height = rowHeight(box);
+    const first = few ? 0 : Math.max(0, Math.floor(box.scrollTop / height) - BEYOND);
+    const last = few ? count : Math.min(count, first + Math.min(MOST_ROWS, Math.ceil(box.clientHeight / height) + 2 * BEYOND));
+    setSight((before) => (before.first === first && before.last === last && before.height === height ? before : { first, last, height }));
+  }, [count, few]);
+  useLayoutEffect(measure, [measure]);
+  useEffect(() => {
+    const box = scroller.current;
+    if (box === null) return undefined;
+    let asked = 0;
+    const later = () => {
+      asked ||= requestAnimationFrame(() => {
+        asked = 0;
+        measure();
+      });
+    };
+    box.addEventListener("scroll", later, { passive: true });
+    const watch = new ResizeObserver(later);
+    watch.observe(box);
+    return () => {
+      cancelAnimationFrame(asked);
+      box.removeEventListener("scroll", later);
+      watch.disconnect();
+    };
+  }, [measure]);
+  return sight;
+}
+
+/** @param {HTMLElement} box */
+function rowHeight(box) {
+  const row = /** @type {HTMLElement | null} */ (box.querySelector(".grid-row"));
+  return row?.offsetHeight || 44;
+}

@@ -1,0 +1,83 @@
+// Figures of several machines beside each other, and what the platform thinks of itself.
+import { path } from "../core/api.js";
+import { money, percent, plural, rate } from "../core/format.js";
+import { useResource } from "../core/resource.js";
+import { link, place, setQuery } from "../core/router.js";
+import { html, useMemo } from "../core/view.js";
+import { Button, Card, curl, Empty, Head, Loaded, Notice, Segments, Select, State, Stat } from "../ui/basics.js";
+import { Chart } from "../ui/chart.js";
+import { columnsOf } from "./machine-tabs.js";
+
+const MOST_COMPARED = 4;
+const RANGES = /** @type {[string, string][]} */ ([["1", "1 hour"], ["6", "6 hours"], ["24", "1 day"], ["168", "1 week"]]);
+/** @type {Record<string, number>} */
+const INTERVALS = { 1: 5, 6: 5, 24: 10, 168: 60 };
+/** @type {Record<string, [string, (value: number) => string, number | undefined]>} */
+const FIGURES = {
+  cpu_usage: ["CPU", percent, 100],
+  memory_usage: ["Memory", percent, 100],
+  disk_usage: ["Disk", percent, 100],
+  network_in: ["Network in", rate, undefined],
+  network_out: ["Network out", rate, undefined],
+};
+
+export default function Monitoring() {
+  const dashboard = useResource("/monitoring/dashboard", { every: 10 });
+  const data = dashboard.data;
+  const use = data?.resource_utilization;
+  return html`<${Head} title="Monitoring"><p class="soft">Compare machines over time, and see what needs a look.</p><//>
+    <div class="grid">
+      <${Stat} label="Average CPU" icon="chart" value=${percent(use?.avg_cpu)} note=${data ? plural(data.overview.running_vms, "running machine") : ""} />
+      <${Stat} label="Average memory" icon="machine" value=${percent(use?.avg_memory)} />
+      <${Stat} label="Average disk" icon="camera" value=${percent(use?.avg_disk)} />
+      <${Stat} label="Burn rate" icon="bolt" value=${html`${money(data?.overview.hourly_cost)} <small>per hour</small>`} />
+    </div>
+    <${Loaded} of=${dashboard} lines=${8}>${() => html`<${Compare} machines=${data.vm_summary} />`}<//>
+    ${data?.alerts.length > 0 && html`<${Card} title="Alerts" pad=${false}><ul class="lines">${data.alerts.map((/** @type {any} */ alert, /** @type {number} */ index) => html`<li key=${index}><${State} state=${alert.severity} /><span class="grow wrap-any">${alert.vm_id ? html`<a href=${link(`/machines/${alert.vm_id}`)}>${alert.message}</a>` : alert.message}</span></li>`)}</ul><//>`}`;
+}
+
+/** @param {{machines: any[]}} properties */
+function Compare({ machines }) {
+  const query = place.value.query;
+  const hours = query.get("range") ?? "1";
+  const figure = FIGURES[query.get("figure") ?? ""] ? /** @type {string} */ (query.get("figure")) : "cpu_usage";
+  const running = machines.filter((vm) => vm.status === "running");
+  const named = (query.get("machines") ?? "").split(",").filter(Boolean);
+  const chosen = (named.length > 0 ? named.map((id) => machines.find((vm) => vm.vm_id === id)).filter(Boolean) : [...running].sort((a, b) => b.cpu_usage - a.cpu_usage)).slice(0, MOST_COMPARED);
+  if (machines.length === 0) {
+    return html`<${Card}><${Empty} icon="chart" title="Nothing to measure yet" action=${html`<${Button} kind="primary" icon="plus" href="/machines?create=1">Create machine<//>`} command=${curl("GET", "/monitoring/dashboard")}>Figures come from running machines, every few seconds.<//><//>`;
+  }
+  const ids = chosen.map((vm) => vm.vm_id);
+  const choose = (/** @type {string[]} */ next) => setQuery({ machines: next.join(",") });
+  return html`<${Card} title="Compare" actions=${html`<${Segments} label="Range" options=${RANGES} value=${hours} onChange=${(/** @type {string} */ range) => setQuery({ range })} />`}>
+    <div class="stack">
+      <div class="row wrap">
+        <${Select} bare label="Figure" value=${figure} onChange=${(/** @type {string} */ value) => setQuery({ figure: value })} options=${Object.entries(FIGURES).map(([key, [name]]) => [key, name])} />
+        ${chosen.map((vm, index) => html`<span class="tag" key=${vm.vm_id}><span class=${`swatch s${index + 1}`}></span>${vm.name}<button type="button" aria-label=${`Leave out ${vm.name}`} disabled=${ids.length === 1} onClick=${() => choose(ids.filter((id) => id !== vm.vm_id))}>×</button></span>`)}
+        ${ids.length < MOST_COMPARED && machines.some((vm) => !ids.includes(vm.vm_id)) && html`<${Select} bare label="Add a machine" value="" onChange=${(/** @type {string} */ id) => id && choose([...ids, id])} options=${[["", "Add a machine"], ...machines.filter((vm) => !ids.includes(vm.vm_id)).slice(0, 500).map((vm) => [vm.vm_id, vm.name])]} />`}
+      </div>
+      ${chosen.length === 0 ? html`<${Notice}>No machine runs. Choose one to see what it did before.<//>` : html`<${Lines} key=${ids.join()} chosen=${chosen} hours=${hours} figure=${figure} />`}
+    </div>
+  <//>`;
+}
+
+/** @param {{chosen: any[], hours: string, figure: string}} properties */
+function Lines({ chosen, hours, figure }) {
+  const where = (/** @type {any} */ vm) => vm && path`/monitoring/vms/${vm.vm_id}/metrics/history` + `?hours=${hours}&interval=${INTERVALS[hours] ?? 10}`;
+  const found = [0, 1, 2, 3].map((index) => useResource(where(chosen[index]) ?? null, { every: 15 }));
+  const [name, format, max] = FIGURES[figure];
+  const histories = found.map((one) => one.data);
+  const merged = useMemo(() => {
+    const columns = histories.slice(0, chosen.length).map((history) => (history ? columnsOf(history.metrics) : null));
+    const times = [...new Set(columns.flatMap((one) => one?.times ?? []))].sort((a, b) => a - b);
+    const series = chosen.map((vm, index) => {
+      const one = columns[index];
+      const at = new Map(one?.times.map((time, position) => [time, one[figure][position]]) ?? []);
+      return { name: vm.name, values: times.map((time) => at.get(time) ?? null) };
+    });
+    return { times, series };
+  }, [...histories, figure]);
+  const first = histories.find(Boolean);
+  return html`<${Chart} label=${name} times=${merged.times} series=${merged.series} format=${format} max=${max} height=${300}
+    from=${first ? Date.parse(first.period_start) / 1000 : undefined} to=${first ? Date.parse(first.period_end) / 1000 : undefined} />`;
+}
