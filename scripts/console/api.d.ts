@@ -1275,8 +1275,8 @@ export interface paths {
          * Give or take credits
          * @description Grant credits to an account, or adjust its balance. Administrators only.
          *
-         *     It is an entry of its own in the books and a line of the account's history, with the reason. A
-         *     correction is another entry. Send an `Idempotency-Key`, so that a repeat changes nothing.
+         *     It is an entry of its own in the books and a line of the account's history, with the reason. What was
+         *     wrong is corrected by another entry. Send an `Idempotency-Key`, so that a repeat changes nothing.
          */
         post: operations["change_credits"];
         delete?: never;
@@ -1928,7 +1928,40 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+            /** @description What `quantity` counts: machines for an hour, GiB for an hour, or pieces. */
+            unit: components["schemas"]["BillingUnit"];
+            /**
+             * Quantity
+             * @description How many units; null where the line is not for use.
+             */
+            quantity?: number | null;
+            /**
+             * Unit Price
+             * @description Credits for one unit, as listed.
+             */
+            unit_price?: number | null;
+            /**
+             * Price Version
+             * @description The price list.
+             */
+            price_version?: number | null;
+            /**
+             * Period Start
+             * @description Start of the time that is charged.
+             */
+            period_start?: string | null;
+            /**
+             * Period End
+             * @description End of the time that is charged.
+             */
+            period_end?: string | null;
         };
+        /**
+         * BillingUnit
+         * @description What a line counts.
+         * @enum {string}
+         */
+        BillingUnit: "hour" | "gib_hour" | "each" | "credit";
         /**
          * CapacityFigures
          * @description How full the platform is. Only hosts that are online count.
@@ -2327,11 +2360,11 @@ export interface components {
          *     }
          */
         CreditChange: {
-            /** @description A `grant` is a gift, and positive. An `adjustment` corrects, either way; a negative one takes no more than is available. */
+            /** @description A `grant` is a gift, an `adjustment` gives what was missing, a `deduction` takes no more than is available. */
             kind: components["schemas"]["CreditKind"];
             /**
              * Amount
-             * @description Credits, with at most six decimal places, and not 0.
+             * @description Credits that are given or taken, with at most six decimal places.
              * @example 25
              */
             amount: number;
@@ -2358,7 +2391,10 @@ export interface components {
              */
             user_id: string;
             kind: components["schemas"]["CreditKind"];
-            /** Amount */
+            /**
+             * Amount
+             * @description By how much the balance changed: negative where credits were taken.
+             */
             amount: number;
             /** Reason */
             reason: string;
@@ -2378,7 +2414,7 @@ export interface components {
          * @description Why an administrator changes a balance.
          * @enum {string}
          */
-        CreditKind: "grant" | "adjustment";
+        CreditKind: "grant" | "adjustment" | "deduction";
         /**
          * CreditsAdded
          * @description What the addition did.
