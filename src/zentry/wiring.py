@@ -32,6 +32,8 @@ from zentry.api.errors import render_error
 from zentry.api.invariants_router import invariants_router
 from zentry.billing.admin_router import router as billing_admin_router
 from zentry.billing.meter import Meter
+from zentry.billing.records_router import router as records_router
+from zentry.billing.refunds_router import router as refunds_router
 from zentry.billing.router import router as billing_router
 from zentry.billing.service import BillingService
 from zentry.compute.driver import ComputeDriver, DriverContext, load_driver
@@ -202,6 +204,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             operations_router,
             prometheus_router,
             billing_admin_router,
+            records_router,
+            refunds_router,
             invariants_router(database, clock),
             *((web_console_router(vendor_directory()),) if settings.server.console else ()),
         ),

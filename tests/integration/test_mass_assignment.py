@@ -132,6 +132,7 @@ async def test_every_write_that_has_a_body_is_tried(platform: PlatformUnderTest)
         "PATCH /templates/{template_id}",
         "POST /admin/simulator/faults",
         "POST /admin/users/{user_id}/credits",
+        "POST /admin/billing/records/{record_id}/refund",
         "PATCH /vms/{vm_id}",
         "POST /templates",
         "POST /projects",
@@ -187,7 +188,9 @@ async def _given(platform: PlatformUnderTest) -> tuple[Account, dict[str, str]]:
     vm = await platform.given_vm(ada, project_id=project_id)
     kept = await platform.client.post("/ssh-keys", json=SSH_KEY, headers=ada.headers)
     template = await platform.client.post("/templates", json={**TEMPLATE, "name": "given"}, headers=ada.headers)
+    lines = await platform.client.get("/billing/history?action_type=vm_create", headers=ada.headers)
     return ada, {
+        "record_id": str(lines.json()["items"][0]["id"]),
         "project_id": project_id,
         "vm_id": str(vm["id"]),
         "key_id": str(kept.json()["id"]),

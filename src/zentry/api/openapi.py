@@ -56,6 +56,7 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
         Link("update_project", _PROJECT),
         Link("delete_project", _PROJECT),
         Link("list_vms", _PROJECT),
+        Link("get_billing_history", _PROJECT),
         Link("create_vm", body=_PROJECT),
     ),
     "create_vm": (
@@ -77,7 +78,12 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
         Link("get_vm_network_metrics", _VM),
         Link("get_vm_network_history", _VM),
         Link("get_billing_history", _VM),
+        Link("export_billing_history", _VM),
         Link("get_project", {"project_id": "$response.body#/project_id"}),
+    ),
+    "get_billing_history": (
+        Link("explain_record", {"record_id": "$response.body#/items/0/id"}),
+        Link("refund_record", {"record_id": "$response.body#/items/0/id"}),
     ),
     "create_snapshot": (
         Link("get_snapshot", _SNAPSHOT),

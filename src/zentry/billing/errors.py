@@ -42,3 +42,29 @@ class SelfServiceClosed(NotAllowed):
 
     def __init__(self) -> None:
         super().__init__("Adding credits yourself is switched off here; ask an administrator.")
+
+
+class ExportTooLarge(RuleBroken):
+    """The export would have more lines than one may have."""
+
+    code = "EXPORT_TOO_LARGE"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"The export has more than {most:,} lines. Name a shorter time with `start_date` and `end_date`.", most=most
+        )
+
+
+class AlreadyRefunded(Conflict):
+    """The line was given back before; once is all there is."""
+
+    code = "ALREADY_REFUNDED"
+
+    def __init__(self) -> None:
+        super().__init__("This line was refunded before. A further correction is an adjustment of its own.")
+
+
+class NotRefundable(RuleBroken):
+    """Only a charge can be given back, and no more of it than it was."""
+
+    code = "NOT_REFUNDABLE"

@@ -46,6 +46,7 @@ class LineFilter:
 
     action_type: str | None = None
     vm_id: UUID | None = None
+    project_id: UUID | None = None
     start: datetime | None = None
     end: datetime | None = None
 
@@ -140,8 +141,21 @@ class BillingReports:
         self, wanted: LineFilter, *, limit: int, offset: int = 0, before: tuple[datetime, UUID] | None = None
     ) -> Sequence[Line]:
         """Return lines, the newest first, from an offset or before a row that was seen."""
+        query = self.select_lines(_LINE, wanted, limit=limit, offset=offset, before=before)
+        return [Line(*values(row)) for row in (await self._tx.execute(query)).all()]
+
+    def select_lines(
+        self,
+        columns: Sequence[sa.ColumnElement[Any]],
+        wanted: LineFilter,
+        *,
+        limit: int,
+        offset: int = 0,
+        before: tuple[datetime, UUID] | None = None,
+    ) -> sa.Select[Any]:
+        """Return the statement for these columns of lines, the newest first."""
         query = (
-            sa.select(*_LINE)
+            sa.select(*columns)
             .where(*self._conditions(wanted))
             .order_by(billing_records.c.created_at.desc(), billing_records.c.id.desc())
             .limit(limit)
@@ -154,12 +168,12 @@ class BillingReports:
             )
         elif offset:
             query = query.offset(offset)
-        return [Line(*values(row)) for row in (await self._tx.execute(query)).all()]
+        return query
 
-    async def count(self, wanted: LineFilter) -> int:
-        """Return how many lines a filter finds."""
-        query = sa.select(sa.func.count()).select_from(billing_records).where(*self._conditions(wanted))
-        return int((await self._tx.execute(query)).scalar_one())
+    async def count(self, wanted: LineFilter, *, most: int | None = None) -> int:
+        """Return how many lines a filter finds; with `most`, counting stops there."""
+        found = sa.select(billing_records.c.id).where(*self._conditions(wanted)).limit(most).subquery()
+        return int((await self._tx.execute(sa.select(sa.func.count()).select_from(found))).scalar_one())
 
     async def cost_by(self, column: str, *, since: datetime) -> dict[Any, int]:
         """Return charges since an instant, summed by a column of the lines."""
@@ -197,6 +211,8 @@ class BillingReports:
             conditions.append(billing_records.c.action_type == wanted.action_type)
         if wanted.vm_id is not None:
             conditions.append(billing_records.c.vm_id == wanted.vm_id)
+        if wanted.project_id is not None:
+            conditions.append(billing_records.c.project_id == wanted.project_id)
         if wanted.start is not None:
             conditions.append(billing_records.c.created_at >= wanted.start)
         if wanted.end is not None:

@@ -79,6 +79,7 @@ async def get_billing_history(
     limit: Annotated[int, Query(ge=1, le=100, description="Lines per page.")] = 20,
     action_type: Annotated[ActionType | None, Query(description="Only lines of this type.")] = None,
     vm_id: Annotated[str | None, Query(max_length=64, description="Only lines of this machine.")] = None,
+    project_id: Annotated[str | None, Query(max_length=64, description="Only lines of this project.")] = None,
     start_date: Annotated[QueryInstant | None, Query(description="Only lines from this day or time on.")] = None,
     end_date: Annotated[QueryInstant | None, Query(description="Only lines until this day or time.")] = None,
     cursor: Annotated[
@@ -90,14 +91,16 @@ async def get_billing_history(
     An end before the start leaves nothing.
     """
     wanted_vm = None if vm_id is None else parse_id(vm_id)
+    wanted_project = None if project_id is None else parse_id(project_id)
     wanted = LineFilter(
         action_type=action_type,
         vm_id=wanted_vm,
+        project_id=wanted_project,
         start=None if start_date is None else first_instant(start_date),
         end=None if end_date is None else last_instant(end_date),
     )
     before = None if cursor is None else decode_cursor(cursor)[1:]
-    if vm_id is not None and wanted_vm is None:
+    if (vm_id is not None and wanted_vm is None) or (project_id is not None and wanted_project is None):
         return _page([], total=0, page=page, limit=limit, more=False)
     async with edge.read() as tx:
         reports = BillingReports(tx, caller.user_id)

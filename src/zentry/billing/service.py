@@ -12,9 +12,18 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from zentry.billing.errors import AlreadyHeld, BalanceLimit, InsufficientCredits, SelfServiceClosed
+from zentry.billing.errors import (
+    AlreadyHeld,
+    AlreadyRefunded,
+    BalanceLimit,
+    InsufficientCredits,
+    NotRefundable,
+    SelfServiceClosed,
+)
+from zentry.billing.explanations import refund_cause
 from zentry.billing.ledger import Books
 from zentry.billing.prospects import credit_ends_at, in_order_of_renewal
+from zentry.billing.records import Record, RecordReader
 from zentry.billing.repository import BillingRepository
 from zentry.billing.types import CREATE_FEE, ActionType, OnCreditExhausted, PriceList, Resource, Segment
 from zentry.events.recorder import EventRecorder
@@ -309,6 +318,29 @@ class BillingService:
         books.add_line()
         books.post(_AVAILABLE, LedgerAccount.ADJUSTMENTS, amount, cause=f"deduct:{record_id}", record_id=record_id)
         await books.save()
+        return record_id
+
+    async def refund(self, record: Record, amount: int | None, *, reason: str, caller: Caller) -> UUID:
+        """Give back a charge, or a part of it; return the line's id. A charge is given back once."""
+        amount = -record.amount if amount is None else amount
+        if not 0 < amount <= -record.amount:
+            raise NotRefundable("Only a charge can be refunded, and no more of it than was charged.")
+        cause = refund_cause(record.id)
+        await self.lock_account(record.user_id)
+        if await RecordReader(self._tx, record.user_id).find_cause(cause) is not None:
+            raise AlreadyRefunded  # Nobody else posts while we hold the account, and the books take a cause once.
+        record_id, _, _ = await self._add(
+            record.user_id, amount, source=LedgerAccount.ADJUSTMENTS, description=reason, cause=cause
+        )
+        await self._events.record(
+            "credit.refunded",
+            resource_type="user",
+            resource_id=record.user_id,
+            user_id=record.user_id,
+            cause="admin",
+            actor_id=caller.user_id,
+            data={"amount_micros": amount, "record_id": str(record_id), "refunded_record_id": str(record.id)},
+        )
         return record_id
 
     # Parts

@@ -201,4 +201,5 @@ ledger_entries = sa.Table(
     one_of("credit", LedgerAccount),
     sa.UniqueConstraint("user_id", "position"),
     sa.UniqueConstraint("cause"),
+    sa.Index("ix_ledger_entries_record_id", "record_id"),
 )
