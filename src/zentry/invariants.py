@@ -17,7 +17,15 @@ from zentry.billing.ledger import entry_hash
 from zentry.platform.db import Database, Transaction
 from zentry.platform.money import cumulated_cost
 from zentry.schema.accounts import users
-from zentry.schema.billing import billing_records, daily_spend, holds, ledger_entries, resource_costs, segments
+from zentry.schema.billing import (
+    billing_records,
+    daily_spend,
+    holds,
+    ledger_entries,
+    resource_costs,
+    segments,
+    statements,
+)
 from zentry.schema.operations import operations
 from zentry.schema.projects import projects, quotas
 from zentry.schema.vms import ip_leases, snapshots, vm_labels, vms
@@ -49,6 +57,7 @@ async def broken_invariants(database: Database, checkpoint: Checkpoint | None = 
             *await _machines(tx),
             *await _snapshots(tx),
             *await _quotas(tx),
+            *await _statements(tx),
         ]
 
 
@@ -216,3 +225,27 @@ async def _quotas(tx: Transaction) -> list[str]:
         for quota in await _rows(tx, sa.select(quotas))
         if quota.used != used[quota.owner_id, quota.resource]
     ]
+
+
+async def _statements(tx: Transaction) -> list[str]:
+    """Follow each account's statements: numbers and entries without a gap, figures that the entries make."""
+    broken = []
+    before: dict[UUID, Any] = {}
+    for one in await _rows(tx, sa.select(statements).order_by(statements.c.user_id, statements.c.number)):
+        last = before.get(one.user_id)
+        follows = (1, 1, 0) if last is None else (last.number + 1, last.last_position + 1, last.closing_micros)
+        if (one.number, one.first_position, one.opening_micros) != follows:
+            broken.append(f"statement {one.number} of {one.user_id} does not follow from the one before it")
+        stretch = (
+            ledger_entries.c.user_id == one.user_id,
+            ledger_entries.c.position.between(one.first_position, one.last_position),
+        )
+        lines = sa.select(ledger_entries.c.record_id).where(*stretch, ledger_entries.c.record_id.is_not(None))
+        query = sa.select(sa.func.coalesce(sa.func.sum(billing_records.c.amount), 0), sa.func.count()).where(
+            billing_records.c.id.in_(lines)
+        )
+        change, count = next(iter(await _rows(tx, query)))
+        if (one.closing_micros - one.opening_micros, one.line_count) != (int(change), count):
+            broken.append(f"statement {one.number} of {one.user_id} is not the sum of its lines, {change}")
+        before[one.user_id] = one
+    return broken

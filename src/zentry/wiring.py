@@ -31,11 +31,15 @@ from zentry.api.docs import vendor_directory
 from zentry.api.errors import render_error
 from zentry.api.invariants_router import invariants_router
 from zentry.billing.admin_router import router as billing_admin_router
+from zentry.billing.closing import Closing
 from zentry.billing.meter import Meter
 from zentry.billing.records_router import router as records_router
 from zentry.billing.refunds_router import router as refunds_router
 from zentry.billing.router import router as billing_router
 from zentry.billing.service import BillingService
+from zentry.billing.statements import StatementService
+from zentry.billing.statements_router import router as statements_router
+from zentry.billing.usage_router import router as usage_router
 from zentry.compute.driver import ComputeDriver, DriverContext, load_driver
 from zentry.compute.types import Capabilities
 from zentry.console.router import web_console_router
@@ -108,6 +112,7 @@ class Platform:
     kinds: Mapping[str, Kind]
     runner: OperationRunner
     meter: Meter
+    closing: Closing
     collector: Collector
     reconciler: Reconciler
     resumption: Resumption
@@ -205,6 +210,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             prometheus_router,
             billing_admin_router,
             records_router,
+            statements_router,
+            usage_router,
             refunds_router,
             invariants_router(database, clock),
             *((web_console_router(vendor_directory()),) if settings.server.console else ()),
@@ -253,6 +260,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         kinds=kinds,
         runner=loops.runner,
         meter=loops.meter,
+        closing=loops.closing,
         collector=loops.collector,
         reconciler=loops.reconciler,
         resumption=loops.resumption,
@@ -266,6 +274,7 @@ class Loops:
 
     runner: OperationRunner
     meter: Meter
+    closing: Closing
     collector: Collector
     sweeper: Sweeper
     reconciler: Reconciler
@@ -274,7 +283,15 @@ class Loops:
     @property
     def all(self) -> tuple[Loop, ...]:
         """All of them."""
-        return self.runner, self.meter, self.collector, self.sweeper, self.reconciler, self.resumption
+        return (
+            self.runner,
+            self.meter,
+            self.closing,
+            self.collector,
+            self.sweeper,
+            self.reconciler,
+            self.resumption,
+        )
 
 
 def assemble_loops(
@@ -302,6 +319,7 @@ def assemble_loops(
             owner=owner,
         ),
         meter=Meter(database=database, settings=settings.billing, clock=clock, on_exhausted=SuspendMachines(settings)),
+        closing=Closing(database=database, settings=settings.billing, clock=clock),
         collector=Collector(
             database=database, driver=driver, store=store, settings=settings, clock=clock, requests=requests
         ),
@@ -359,7 +377,10 @@ def signup_hooks(settings: Settings) -> Sequence[OnSignup]:
     async def open_quotas(tx: Transaction, user_id: UUID) -> None:
         await open_account_quotas(tx, user_id, settings.quotas)
 
-    return open_quotas, grant
+    async def schedule_statements(tx: Transaction, user_id: UUID) -> None:
+        await StatementService(tx, settings.billing).schedule(user_id)
+
+    return open_quotas, grant, schedule_statements
 
 
 def _signing_key(settings: Settings) -> str:

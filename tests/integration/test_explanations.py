@@ -33,7 +33,7 @@ async def _given_history(platform: PlatformUnderTest) -> tuple[Account, Account]
     await platform.client.post(f"/vms/{vm['id']}/stop", headers=account.headers)
     await platform.settle()
     await platform.client.post("/billing/credits/add", json={"amount": 3.25}, headers=account.headers)
-    for kind, amount in (("grant", 5), ("adjustment", -1.000001)):
+    for kind, amount in (("grant", 5), ("deduction", 1.000001)):
         await platform.client.post(
             f"/admin/users/{account.id}/credits",
             json={"kind": kind, "amount": amount, "reason": "=HYPERLINK"},

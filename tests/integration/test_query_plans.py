@@ -10,13 +10,17 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 
-from tests.support.platform import PlatformUnderTest
+from tests.support.platform import Account, PlatformUnderTest
+from zentry.billing.statements import StatementService
 from zentry.platform.db import Database
+from zentry.schema.billing import statement_schedule
 
 SMALL = {"images", "instance_types", "price_lists", "prices", "reconciler_regions"}
 """The catalogue stays small, and whoever reads it wants all of it; a region holds thousands of machines."""
@@ -78,6 +82,11 @@ async def journey(platform: PlatformUnderTest) -> None:
         f"/billing/history?vm_id={vm_id}",
         "/billing/usage-summary",
         "/billing/cost-analysis",
+        "/billing/ledger/export",
+        f"/billing/history/export?project_id={project_id}",
+        "/billing/focus/export",
+        "/billing/usage?group_by=label&label_key=env",
+        "/billing/usage?group_by=day",
         f"/monitoring/vms/{vm_id}/metrics",
         f"/monitoring/vms/{vm_id}/metrics/history",
         "/monitoring/dashboard",
@@ -90,6 +99,9 @@ async def journey(platform: PlatformUnderTest) -> None:
     for path in reads:
         answer = await platform.client.get(path, headers=ada.headers)
         assert answer.status_code == 200, (path, answer.text)
+    line = (await platform.client.get("/billing/history?limit=1", headers=ada.headers)).json()["items"][0]
+    await platform.client.get(f"/billing/records/{line['id']}/explain", headers=ada.headers)
+    await _statements(platform, ada)
     cursor = (await platform.client.get("/vms?limit=1", headers=ada.headers)).json()["next_cursor"]
     await platform.client.get("/vms", params={"limit": 1, "cursor": cursor}, headers=ada.headers)
     page = (await platform.client.get("/operations?limit=1", headers=ada.headers)).json()
@@ -116,6 +128,20 @@ async def journey(platform: PlatformUnderTest) -> None:
     await platform.client.post("/auth/refresh", json={"refresh_token": ada.tokens["refresh_token"]})
     await platform.client.delete(f"/projects/{project_id}", headers=ada.headers)
     await platform.settle()
+
+
+async def _statements(platform: PlatformUnderTest, account: Account) -> None:
+    """Close a month that is not over yet, and read what came of it."""
+    async with platform.database.work() as tx:
+        tx.now = tx.now + timedelta(days=60)
+        mine = sa.update(statement_schedule).where(statement_schedule.c.user_id == UUID(account.id))
+        await tx.execute(mine.values(due_at=tx.now))
+        await StatementService(tx, platform.settings.billing).close_next()
+    listed = await platform.client.get("/billing/statements", headers=account.headers)
+    path = f"/billing/statements/{listed.json()['statements'][0]['id']}"
+    for part in ("", "/lines", "/csv", "/html"):
+        answer = await platform.client.get(f"{path}{part}", headers=account.headers)
+        assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])

@@ -85,6 +85,10 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
         Link("explain_record", {"record_id": "$response.body#/items/0/id"}),
         Link("refund_record", {"record_id": "$response.body#/items/0/id"}),
     ),
+    "list_statements": tuple(
+        Link(name, {"statement_id": "$response.body#/statements/0/id"})
+        for name in ("get_statement", "list_statement_lines", "download_statement", "print_statement")
+    ),
     "create_snapshot": (
         Link("get_snapshot", _SNAPSHOT),
         Link("delete_snapshot", _SNAPSHOT),

@@ -102,8 +102,7 @@ RECORD_HEADER: Final = csv_text([_HISTORY])
 async def history_csv(edge: Edge, user_id: UUID, wanted: LineFilter) -> AsyncIterator[str]:
     """Return the text of the lines that a filter finds, or raise `ExportTooLarge` before the first byte."""
     async with edge.read() as tx:
-        found = await BillingReports(tx, user_id).count(wanted, most=MOST_LINES + 1)
-        if found > MOST_LINES:
+        if await BillingReports(tx, user_id).has_more_than(MOST_LINES, wanted):
             raise ExportTooLarge(MOST_LINES)
         first = await RecordReader(tx, user_id).list(wanted, limit=PAGE)
     return _history(edge, user_id, wanted, first)

@@ -170,10 +170,15 @@ class BillingReports:
             query = query.offset(offset)
         return query
 
-    async def count(self, wanted: LineFilter, *, most: int | None = None) -> int:
-        """Return how many lines a filter finds; with `most`, counting stops there."""
-        found = sa.select(billing_records.c.id).where(*self._conditions(wanted)).limit(most).subquery()
-        return int((await self._tx.execute(sa.select(sa.func.count()).select_from(found))).scalar_one())
+    async def count(self, wanted: LineFilter) -> int:
+        """Return how many lines a filter finds."""
+        query = sa.select(sa.func.count()).select_from(billing_records).where(*self._conditions(wanted))
+        return int((await self._tx.execute(query)).scalar_one())
+
+    async def has_more_than(self, most: int, wanted: LineFilter) -> bool:
+        """Tell whether a filter finds more lines than so many."""
+        query = sa.select(billing_records.c.id).where(*self._conditions(wanted)).limit(1).offset(most)
+        return (await self._tx.execute(query)).first() is not None
 
     async def cost_by(self, column: str, *, since: datetime) -> dict[Any, int]:
         """Return charges since an instant, summed by a column of the lines."""

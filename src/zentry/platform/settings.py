@@ -136,6 +136,12 @@ class BillingSettings(Group):
     )
     minimum_credits: float = Field(0.10, ge=0, le=1000, description="Least available credit to create a machine.")
     meter_interval_seconds: Positive = Field(5.0, le=3600, description="How often the meter looks for due accounts.")
+    statement_after_hours: float = Field(
+        1.0, ge=0, le=720, description="How long after the end of a month its statements are closed."
+    )
+    statement_interval_seconds: Positive = Field(
+        300.0, le=86_400, description="How often it is looked for statements to close."
+    )
 
 
 class ComputeSettings(Group):

@@ -203,3 +203,46 @@ ledger_entries = sa.Table(
     sa.UniqueConstraint("cause"),
     sa.Index("ix_ledger_entries_record_id", "record_id"),
 )
+
+statements = sa.Table(
+    "statements",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False, comment="1, 2, 3 … within the account."),
+    sa.Column("previous_number", sa.Integer),
+    sa.Column("period_start", Instant, nullable=False),
+    sa.Column("period_end", Instant, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("first_position", sa.BigInteger, nullable=False, comment="Its entries in the account's books."),
+    sa.Column("last_position", sa.BigInteger, nullable=False),
+    sa.Column("line_count", sa.BigInteger, nullable=False),
+    sa.Column("opening_micros", sa.BigInteger, nullable=False),
+    sa.Column("added_micros", sa.BigInteger, nullable=False),
+    sa.Column("charged_micros", sa.BigInteger, nullable=False),
+    sa.Column("deducted_micros", sa.BigInteger, nullable=False),
+    sa.Column("closing_micros", sa.BigInteger, nullable=False),
+    sa.Column("closed_at", Instant, nullable=False),
+    sa.CheckConstraint(
+        "(number = 1 AND previous_number IS NULL) OR (number > 1 AND previous_number = number - 1)", name="no_gap"
+    ),
+    sa.CheckConstraint("first_position BETWEEN 1 AND last_position", name="has_entries"),
+    sa.CheckConstraint("period_end > period_start AND closed_at >= period_end", name="period_is_over"),
+    sa.CheckConstraint(
+        "closing_micros = opening_micros + added_micros - charged_micros - deducted_micros", name="adds_up"
+    ),
+    sa.UniqueConstraint("user_id", "number"),
+    sa.UniqueConstraint("user_id", "period_start"),
+    sa.UniqueConstraint("user_id", "first_position"),
+    sa.ForeignKeyConstraint(
+        ["user_id", "previous_number"], ["statements.user_id", "statements.number"], name="fk_statements_previous"
+    ),
+)
+
+statement_schedule = sa.Table(
+    "statement_schedule",
+    metadata,
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("due_at", Instant, nullable=False, comment="When it is looked next whether a month is to be closed."),
+    sa.Index("ix_statement_schedule_due_at", "due_at"),
+)

@@ -26,7 +26,7 @@ _NAME: Final = re.compile(r"(\d{4})_\w+\.py")
 _BASE: Final = "base"
 _POSTGRESQL_LOCK: Final = 0x7A656E747279
 """Key of the advisory lock, "zentry" in ASCII."""
-_APPEND_ONLY: Final = ("ledger_entries", "billing_records", "events")
+_APPEND_ONLY: Final = ("ledger_entries", "billing_records", "events", "statements")
 _GUARDS: Final = {"postgresql": ("append_only", "no_truncate"), "sqlite": ("no_update", "no_delete")}
 _PACKAGE: Final = Path(__file__).parents[2]
 
