@@ -1285,6 +1285,243 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/billing/records/{record_id}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain a line
+         * @description Show what a line of the history follows from: interval, price, arithmetic, entries and events.
+         *
+         *     The amount is computed anew from them; `difference_micros` says how far that is off, and is 0.
+         */
+        get: operations["explain_record"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/billing/history/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export the history
+         * @description Every line that the filter finds as CSV, the newest first, at most 100,000 of them.
+         *
+         *     `amount_micros` is the exact amount in micro-credits. A text that a spreadsheet could take for a formula
+         *     has an apostrophe before it.
+         */
+        get: operations["export_billing_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/billing/ledger/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export the books
+         * @description Every entry of your own books in order: enough to compute every balance and statement anew.
+         *
+         *     `examples/rebuild_books.py` does so, and checks the chain of hashes. Where there are more entries than
+         *     `limit`, go on with the last `position` as `after`.
+         */
+        get: operations["export_ledger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/billing/statements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List statements
+         * @description Your closed months, the newest first. A month in which nothing happened has no statement.
+         *
+         *     A month is closed about an hour after its end (UTC), and a statement never changes afterwards. What would
+         *     correct it is a line of a later one.
+         */
+        get: operations["list_statements"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/billing/statements/{statement_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a statement
+         * @description Show a closed month, and its lines added up by what they are for.
+         */
+        get: operations["get_statement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/billing/statements/{statement_id}/lines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a statement's lines
+         * @description The lines of a statement, in the order of the books.
+         */
+        get: operations["list_statement_lines"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/billing/statements/{statement_id}/csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download a statement's lines
+         * @description Every line of a statement as CSV; `amount_micros` adds up to the change of the balance.
+         */
+        get: operations["download_statement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/billing/statements/{statement_id}/html": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Print a statement
+         * @description A statement as a page to print or to keep as PDF.
+         */
+        get: operations["print_statement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/billing/focus/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export charges for FinOps
+         * @description Every charge as a row of FOCUS 1.0, the FinOps Open Cost and Usage Specification, the newest first.
+         *
+         *     Labels are `Tags`, projects are sub-accounts. At most 100,000 lines of the history are looked at.
+         */
+        get: operations["export_focus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/billing/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Add up usage
+         * @description What was charged in a period of at most 366 days, by machine, project, type, label value or day (UTC).
+         *
+         *     A line counts on the day on which it was charged, and under the labels that its machine has now.
+         */
+        get: operations["get_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/billing/records/{record_id}/refund": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refund a line
+         * @description Give back what a line of the history has charged, or a part of it. Administrators only.
+         *
+         *     It is an entry of its own; the line stays as it is. A line is refunded once, whoever asks how often.
+         */
+        post: operations["refund_record"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/invariants": {
         parameters: {
             query?: never;
@@ -2758,6 +2995,12 @@ export interface components {
             counted: number;
         };
         /**
+         * EntryFormat
+         * @description How entries are written.
+         * @enum {string}
+         */
+        EntryFormat: "jsonl" | "csv";
+        /**
          * ErrorResponse
          * @description Every error of the API: the platform's envelope and RFC 9457 in one object.
          */
@@ -2822,6 +3065,136 @@ export interface components {
              * @description Name this when you ask for help.
              */
             request_id: string;
+        };
+        /**
+         * ExplainedEvent
+         * @description An event that opened or closed the interval, or was written together with the line.
+         */
+        ExplainedEvent: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Kind
+             * @example vm.running
+             */
+            kind: string;
+            /** Resource Type */
+            resource_type: string;
+            /**
+             * Resource Id
+             * Format: uuid
+             */
+            resource_id: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
+         * ExplainedInterval
+         * @description The seconds that the line is for, and how they became an amount.
+         */
+        ExplainedInterval: {
+            /**
+             * Segment Id
+             * Format: uuid
+             * @description The unbroken stretch of use at one rate that the interval is a part of.
+             */
+            segment_id: string;
+            /**
+             * Meter
+             * @description What was measured.
+             * @example compute
+             */
+            meter: string;
+            /**
+             * Segment Started At
+             * Format: date-time
+             */
+            segment_started_at: string;
+            /**
+             * Period Start
+             * Format: date-time
+             */
+            period_start: string;
+            /**
+             * Period End
+             * Format: date-time
+             */
+            period_end: string;
+            /**
+             * From Second
+             * @description Seconds from the segment's start to `period_start`.
+             */
+            from_second: number;
+            /**
+             * To Second
+             * @description Seconds from the segment's start to `period_end`.
+             */
+            to_second: number;
+            /** Rate Micros Per Hour */
+            rate_micros_per_hour: number;
+            /**
+             * Cumulated From Micros
+             * @description floor(rate × from_second / 3600).
+             */
+            cumulated_from_micros: number;
+            /**
+             * Cumulated To Micros
+             * @description floor(rate × to_second / 3600).
+             */
+            cumulated_to_micros: number;
+            /**
+             * Remainder From
+             * @description 3600ths of a micro-credit carried in from the line before.
+             */
+            remainder_from: number;
+            /**
+             * Remainder To
+             * @description 3600ths of a micro-credit carried into the line after.
+             */
+            remainder_to: number;
+        };
+        /**
+         * ExplainedPrice
+         * @description The price that the line names.
+         */
+        ExplainedPrice: {
+            /**
+             * Version
+             * @description Version of the price list.
+             */
+            version: number;
+            /**
+             * Effective At
+             * Format: date-time
+             * @description From when that version applies.
+             */
+            effective_at: string;
+            /** Currency */
+            currency: string;
+            /**
+             * Item
+             * @description The instance type, or `vm_create`.
+             * @example small
+             */
+            item: string;
+            /**
+             * Unit
+             * @description `hour`: micro-credits per hour; `each`: per piece.
+             * @example hour
+             */
+            unit: string;
+            /**
+             * Micros
+             * @description Micro-credits per unit.
+             * @example 50000
+             */
+            micros: number;
         };
         /**
          * FaultKind
@@ -2927,6 +3300,12 @@ export interface components {
             /** Deprecated */
             deprecated: string[];
         };
+        /**
+         * GroupBy
+         * @description What usage is added up by.
+         * @enum {string}
+         */
+        GroupBy: "vm" | "project" | "type" | "label" | "day";
         /**
          * Health
          * @description How well something works.
@@ -3126,6 +3505,132 @@ export interface components {
             seconds: number;
         };
         JsonValue: unknown;
+        /**
+         * LedgerEntryShown
+         * @description One entry of the books.
+         */
+        LedgerEntryShown: {
+            /**
+             * Position
+             * @description Its place in the account's books: 1, 2, 3 …
+             */
+            position: number;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Debit
+             * @description The account that the amount leaves.
+             * @example held
+             */
+            debit: string;
+            /**
+             * Credit
+             * @description The account that it reaches.
+             * @example revenue
+             */
+            credit: string;
+            /** Amount Micros */
+            amount_micros: number;
+            /**
+             * Cause
+             * @description What it was for; a cause posts once.
+             */
+            cause: string;
+            /** Record Id */
+            record_id: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Hash
+             * @description SHA-256 over this entry and the hash of the one before it.
+             */
+            hash: string;
+        };
+        /**
+         * LineExplanation
+         * @description A line of the bill and everything that it follows from.
+         * @example {
+         *       "action_type": "vm_usage",
+         *       "amount": -0.05,
+         *       "amount_micros": -50000,
+         *       "created_at": "2026-01-31T13:00:00Z",
+         *       "description": "Usage of small: 3600 s at 0.05 per hour",
+         *       "difference_micros": 0,
+         *       "entries": [],
+         *       "events": [],
+         *       "formula": "-(floor(50000 × 3600 / 3600) - floor(50000 × 0 / 3600) = 50000 - 0 = 50000)",
+         *       "recomputed_micros": -50000,
+         *       "record_id": "01936b5e-7d5b-7cc0-a6f1-1f2f4b7a9a10",
+         *       "refunded_micros": 0,
+         *       "price": null,
+         *       "interval": null
+         *     }
+         */
+        LineExplanation: {
+            /**
+             * Record Id
+             * Format: uuid
+             */
+            record_id: string;
+            action_type: components["schemas"]["ActionType"];
+            /** Description */
+            description: string;
+            /**
+             * Amount
+             * @description Credits: charges negative, additions positive.
+             */
+            amount: number;
+            /**
+             * Amount Micros
+             * @description The same in micro-credits.
+             */
+            amount_micros: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** @description None for lines without a price, such as added credit. */
+            price: components["schemas"]["ExplainedPrice"] | null;
+            /** @description None for lines that are for no time. */
+            interval: components["schemas"]["ExplainedInterval"] | null;
+            /**
+             * Formula
+             * @description The arithmetic, with its numbers.
+             */
+            formula: string;
+            /**
+             * Recomputed Micros
+             * @description The amount, computed anew from interval, price or entries.
+             */
+            recomputed_micros: number;
+            /**
+             * Difference Micros
+             * @description `recomputed_micros` - `amount_micros`: 0.
+             */
+            difference_micros: number;
+            /**
+             * Entries
+             * @description The entries of the books behind the line.
+             */
+            entries: components["schemas"]["LedgerEntryShown"][];
+            /**
+             * Events
+             * @description At most 100 of them.
+             */
+            events: components["schemas"]["ExplainedEvent"][];
+            /**
+             * Refunded Micros
+             * @description What was given back for the line.
+             */
+            refunded_micros: number;
+        };
         /**
          * MetricPoint
          * @description The average over one interval.
@@ -3886,6 +4391,25 @@ export interface components {
             quotas: components["schemas"]["QuotaUsage"][];
         };
         /**
+         * Refund
+         * @description What is given back of a line, and why.
+         * @example {
+         *       "reason": "The host was down"
+         *     }
+         */
+        Refund: {
+            /**
+             * Amount
+             * @description Credits, with at most six decimal places; without it, all that the line has charged.
+             */
+            amount?: number | null;
+            /**
+             * Reason
+             * @description Shown in the history of the account.
+             */
+            reason: string;
+        };
+        /**
          * ResourceUtilization
          * @description Mean load of the VMs that run.
          */
@@ -4302,6 +4826,324 @@ export interface components {
             created_at: string;
         };
         /**
+         * StatementDetail
+         * @description A closed month, and what it consists of.
+         * @example {
+         *       "added": 50,
+         *       "added_micros": 50000000,
+         *       "charged": 1.25,
+         *       "charged_micros": 1250000,
+         *       "closed_at": "2026-02-01T01:00:00Z",
+         *       "closing_balance": 48.75,
+         *       "closing_micros": 48750000,
+         *       "currency": "USD",
+         *       "deducted": 0,
+         *       "deducted_micros": 0,
+         *       "first_position": 1,
+         *       "id": "01936b5e-7d5b-7cc0-a6f1-1f2f4b7a9a10",
+         *       "items": [],
+         *       "last_position": 54,
+         *       "line_count": 27,
+         *       "number": 1,
+         *       "opening_balance": 0,
+         *       "opening_micros": 0,
+         *       "other_lines": 0,
+         *       "other_micros": 0,
+         *       "period_end": "2026-02-01T00:00:00Z",
+         *       "period_start": "2026-01-01T00:00:00Z"
+         *     }
+         */
+        StatementDetail: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Number
+             * @description 1, 2, 3 … within the account, without a gap.
+             */
+            number: number;
+            /**
+             * Period Start
+             * Format: date-time
+             */
+            period_start: string;
+            /**
+             * Period End
+             * Format: date-time
+             * @description The first instant after the month, in UTC.
+             */
+            period_end: string;
+            /** Currency */
+            currency: string;
+            /**
+             * Opening Balance
+             * @description Credits at the beginning, what is held included.
+             */
+            opening_balance: number;
+            /**
+             * Added
+             * @description Credits that were added.
+             */
+            added: number;
+            /**
+             * Charged
+             * @description Credits that were charged.
+             */
+            charged: number;
+            /**
+             * Deducted
+             * @description Credits that were taken back.
+             */
+            deducted: number;
+            /**
+             * Closing Balance
+             * @description Opening + added - charged - deducted.
+             */
+            closing_balance: number;
+            /** Opening Micros */
+            opening_micros: number;
+            /** Added Micros */
+            added_micros: number;
+            /** Charged Micros */
+            charged_micros: number;
+            /** Deducted Micros */
+            deducted_micros: number;
+            /** Closing Micros */
+            closing_micros: number;
+            /**
+             * Line Count
+             * @description Lines of the history that moved something.
+             */
+            line_count: number;
+            /**
+             * First Position
+             * @description Its first entry in the account's books.
+             */
+            first_position: number;
+            /**
+             * Last Position
+             * @description Its last one.
+             */
+            last_position: number;
+            /**
+             * Closed At
+             * Format: date-time
+             */
+            closed_at: string;
+            /**
+             * Items
+             * @description At most 1,000, in the order of their first line.
+             */
+            items: components["schemas"]["StatementItem"][];
+            /**
+             * Other Lines
+             * @description Lines beyond those of `items`.
+             */
+            other_lines: number;
+            /**
+             * Other Micros
+             * @description What those add up to; with the items, it is the change of the balance.
+             */
+            other_micros: number;
+        };
+        /**
+         * StatementItem
+         * @description Lines for one thing at one rate, added up.
+         */
+        StatementItem: {
+            action_type: components["schemas"]["ActionType"];
+            /** Project Id */
+            project_id: string | null;
+            /** Vm Id */
+            vm_id: string | null;
+            /** Resource Type */
+            resource_type: string | null;
+            /** Rate Micros Per Hour */
+            rate_micros_per_hour: number | null;
+            /** Price Version */
+            price_version: number | null;
+            /** Lines */
+            lines: number;
+            /** Seconds */
+            seconds: number;
+            /**
+             * Amount
+             * @description Credits: charges negative, additions positive.
+             */
+            amount: number;
+            /** Amount Micros */
+            amount_micros: number;
+        };
+        /**
+         * StatementLine
+         * @description A line of the history, as part of a statement.
+         */
+        StatementLine: {
+            /**
+             * Position
+             * @description Its entry in the account's books.
+             */
+            position: number;
+            /**
+             * Record Id
+             * Format: uuid
+             */
+            record_id: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            action_type: components["schemas"]["ActionType"];
+            /** Description */
+            description: string;
+            /** Vm Id */
+            vm_id: string | null;
+            /** Project Id */
+            project_id: string | null;
+            /** Period Start */
+            period_start: string | null;
+            /** Period End */
+            period_end: string | null;
+            /** Amount */
+            amount: number;
+            /** Amount Micros */
+            amount_micros: number;
+        };
+        /**
+         * StatementLines
+         * @description Lines of a statement, in the order of the books.
+         */
+        StatementLines: {
+            /** Lines */
+            lines: components["schemas"]["StatementLine"][];
+            /**
+             * Next After
+             * @description Send as `after` for the following ones.
+             */
+            next_after: number | null;
+        };
+        /**
+         * StatementList
+         * @description Statements, the newest first.
+         */
+        StatementList: {
+            /** Statements */
+            statements: components["schemas"]["StatementSummary"][];
+            /**
+             * Next Before
+             * @description Send as `before` for the older ones.
+             */
+            next_before: number | null;
+        };
+        /**
+         * StatementSummary
+         * @description A closed month. It stays as it is.
+         * @example {
+         *       "added": 50,
+         *       "added_micros": 50000000,
+         *       "charged": 1.25,
+         *       "charged_micros": 1250000,
+         *       "closed_at": "2026-02-01T01:00:00Z",
+         *       "closing_balance": 48.75,
+         *       "closing_micros": 48750000,
+         *       "currency": "USD",
+         *       "deducted": 0,
+         *       "deducted_micros": 0,
+         *       "first_position": 1,
+         *       "id": "01936b5e-7d5b-7cc0-a6f1-1f2f4b7a9a10",
+         *       "last_position": 54,
+         *       "line_count": 27,
+         *       "number": 1,
+         *       "opening_balance": 0,
+         *       "opening_micros": 0,
+         *       "period_end": "2026-02-01T00:00:00Z",
+         *       "period_start": "2026-01-01T00:00:00Z"
+         *     }
+         */
+        StatementSummary: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Number
+             * @description 1, 2, 3 … within the account, without a gap.
+             */
+            number: number;
+            /**
+             * Period Start
+             * Format: date-time
+             */
+            period_start: string;
+            /**
+             * Period End
+             * Format: date-time
+             * @description The first instant after the month, in UTC.
+             */
+            period_end: string;
+            /** Currency */
+            currency: string;
+            /**
+             * Opening Balance
+             * @description Credits at the beginning, what is held included.
+             */
+            opening_balance: number;
+            /**
+             * Added
+             * @description Credits that were added.
+             */
+            added: number;
+            /**
+             * Charged
+             * @description Credits that were charged.
+             */
+            charged: number;
+            /**
+             * Deducted
+             * @description Credits that were taken back.
+             */
+            deducted: number;
+            /**
+             * Closing Balance
+             * @description Opening + added - charged - deducted.
+             */
+            closing_balance: number;
+            /** Opening Micros */
+            opening_micros: number;
+            /** Added Micros */
+            added_micros: number;
+            /** Charged Micros */
+            charged_micros: number;
+            /** Deducted Micros */
+            deducted_micros: number;
+            /** Closing Micros */
+            closing_micros: number;
+            /**
+             * Line Count
+             * @description Lines of the history that moved something.
+             */
+            line_count: number;
+            /**
+             * First Position
+             * @description Its first entry in the account's books.
+             */
+            first_position: number;
+            /**
+             * Last Position
+             * @description Its last one.
+             */
+            last_position: number;
+            /**
+             * Closed At
+             * Format: date-time
+             */
+            closed_at: string;
+        };
+        /**
          * StatusSummary
          * @description An account's machines in figures.
          * @example {
@@ -4641,6 +5483,58 @@ export interface components {
             disk_gib: number;
         };
         /**
+         * UsageByGroup
+         * @description Usage in a period; the groups and the others add up to the total exactly.
+         * @example {
+         *       "group_by": "type",
+         *       "groups": [
+         *         {
+         *           "cost": 1.25,
+         *           "cost_micros": 1250000,
+         *           "key": "small",
+         *           "lines": 25,
+         *           "seconds": 86400,
+         *           "name": null
+         *         }
+         *       ],
+         *       "other_cost": 0,
+         *       "other_micros": 0,
+         *       "period_end": "2026-01-31T00:00:00Z",
+         *       "period_start": "2026-01-01T00:00:00Z",
+         *       "total_cost": 1.25,
+         *       "total_micros": 1250000
+         *     }
+         */
+        UsageByGroup: {
+            group_by: components["schemas"]["GroupBy"];
+            /**
+             * Period Start
+             * Format: date-time
+             */
+            period_start: string;
+            /**
+             * Period End
+             * Format: date-time
+             */
+            period_end: string;
+            /**
+             * Groups
+             * @description The dearest first; days in their order.
+             */
+            groups: components["schemas"]["UsageGroup"][];
+            /**
+             * Other Cost
+             * @description What further groups have cost, beyond `limit`.
+             */
+            other_cost: number;
+            /** Other Micros */
+            other_micros: number;
+            /** Total Cost */
+            total_cost: number;
+            /** Total Micros */
+            total_micros: number;
+        };
+        /**
          * UsageFigures
          * @description One figure per resource.
          */
@@ -4675,6 +5569,36 @@ export interface components {
              * @example 20480
              */
             network_out: number;
+        };
+        /**
+         * UsageGroup
+         * @description What one machine, project, type, label value or day has used.
+         */
+        UsageGroup: {
+            /**
+             * Key
+             * @description Id, type, label value or day; null for what has none.
+             */
+            key: string | null;
+            /**
+             * Name
+             * @description What a machine or project is called now.
+             */
+            name: string | null;
+            /** Lines */
+            lines: number;
+            /**
+             * Seconds
+             * @description Seconds that were charged.
+             */
+            seconds: number;
+            /**
+             * Cost
+             * @description Credits.
+             */
+            cost: number;
+            /** Cost Micros */
+            cost_micros: number;
         };
         /**
          * UsageSummary
@@ -8885,6 +9809,8 @@ export interface operations {
                 action_type?: components["schemas"]["ActionType"] | null;
                 /** @description Only lines of this machine. */
                 vm_id?: string | null;
+                /** @description Only lines of this project. */
+                project_id?: string | null;
                 /** @description Only lines from this day or time on. */
                 start_date?: (string | unknown | unknown) | null;
                 /** @description Only lines until this day or time. */
@@ -9884,6 +10810,489 @@ export interface operations {
             };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    explain_record: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of a line of the history. */
+                record_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LineExplanation"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    export_billing_history: {
+        parameters: {
+            query?: {
+                /** @description Only lines of this type. */
+                action_type?: components["schemas"]["ActionType"] | null;
+                /** @description Only lines of this machine. */
+                vm_id?: string | null;
+                /** @description Only lines of this project. */
+                project_id?: string | null;
+                /** @description Only lines from this day or time on. */
+                start_date?: (string | unknown | unknown) | null;
+                /** @description Only lines until this day or time. */
+                end_date?: (string | unknown | unknown) | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The lines as CSV (RFC 4180). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example id,created_at,action_type,amount,amount_micros,description
+                     *     01936b5e-7d5b-7cc0-a6f1-1f2f4b7a9a10,2026-01-31T12:00:00Z,vm_create,-0.05,-50000,Created VM web-1 (small)
+                     */
+                    "text/csv": string;
+                };
+            };
+            /** @description `EXPORT_TOO_LARGE`: The export would have more lines than one may have; `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    export_ledger: {
+        parameters: {
+            query?: {
+                /** @description JSON lines or CSV. */
+                format?: components["schemas"]["EntryFormat"];
+                /** @description Position after which to begin; 0 is the beginning. */
+                after?: number;
+                /** @description Entries at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entries, one on a line. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example {"user_id":"01980f3c-7c1e-7d42-9a56-2f4f0f1f6a10","position":1,"debit":"grants","credit":"available","amount_micros":50000000} */
+                    "application/x-ndjson": string;
+                    /** @example user_id,position,id,debit,credit,amount_micros */
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_statements: {
+        parameters: {
+            query?: {
+                /** @description Only statements with a lower number. */
+                before?: number;
+                /** @description Statements per page. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatementList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    get_statement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of a statement. */
+                statement_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatementDetail"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_statement_lines: {
+        parameters: {
+            query?: {
+                /** @description Only lines after this position. */
+                after?: number;
+                /** @description Lines per page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Id of a statement. */
+                statement_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatementLines"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    download_statement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of a statement. */
+                statement_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The lines as CSV. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example id,created_at,action_type,amount,amount_micros,description,vm_id,project_id,resource_type,period_start,period_end,seconds,rate_micros_per_hour,unit,price_version */
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    print_statement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of a statement. */
+                statement_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page to print. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example <!doctype html> */
+                    "text/html": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    export_focus: {
+        parameters: {
+            query?: {
+                /** @description Only charges of this project. */
+                project_id?: string | null;
+                /** @description Only charges from this day or time on. */
+                start_date?: (string | unknown | unknown) | null;
+                /** @description Only charges until this day or time. */
+                end_date?: (string | unknown | unknown) | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Charges in the columns of FOCUS 1.0, as CSV. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example BilledCost,BillingAccountId */
+                    "text/csv": string;
+                };
+            };
+            /** @description `EXPORT_TOO_LARGE`: The export would have more lines than one may have; `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    get_usage: {
+        parameters: {
+            query?: {
+                /** @description What to add up by. */
+                group_by?: components["schemas"]["GroupBy"];
+                /** @description With `label`: the key whose values are the groups. */
+                label_key?: string | null;
+                /** @description From this day or time on; without it, 30 days before the end. */
+                start_date?: (string | unknown | unknown) | null;
+                /** @description Until this day or time; without it, now. */
+                end_date?: (string | unknown | unknown) | null;
+                /** @description Groups at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageByGroup"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    refund_record: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a line of somebody's history. */
+                record_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Refund"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreditChanged"];
+                };
+            };
+            /** @description `NOT_REFUNDABLE`: Only a charge can be given back, and no more of it than it was.; `BALANCE_LIMIT`: The account would hold more than an account may; `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `ALREADY_REFUNDED`: The line was given back before; once is all there is. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
