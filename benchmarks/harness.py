@@ -115,7 +115,12 @@ def settings_for(data_dir: Path, **groups: dict[str, Any]) -> Settings:
     """Return settings with nothing taken from the environment and without limits in the way."""
     merged: dict[str, dict[str, Any]] = {
         "security": {"bcrypt_cost": 4, "signing_key": SIGNING_KEY},
-        "limits": {"signin_per_minute": 0, "writes_per_minute": NO_LIMIT, "reads_per_minute": NO_LIMIT},
+        "limits": {
+            "signin_per_minute": 0,
+            "writes_per_minute": NO_LIMIT,
+            "reads_per_minute": NO_LIMIT,
+            "anonymous_per_minute": NO_LIMIT,
+        },
         "quotas": {"vms_per_user": 1_000_000, "vms_per_project": 1_000_000},
         "billing": {"welcome_credits": 10_000.0},
         "log": {"format": "json", "level": "warning"},

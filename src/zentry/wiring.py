@@ -15,7 +15,8 @@ from uuid import UUID
 from fastapi import FastAPI
 
 from zentry.accounts.addresses import parse_networks
-from zentry.accounts.limits import RateLimitMiddleware, SigninLimiter
+from zentry.accounts.limits import SigninLimiter, WriteLimiter
+from zentry.accounts.limits_middleware import RateLimitMiddleware
 from zentry.accounts.middleware import AuthenticationMiddleware, Authenticator
 from zentry.accounts.passwords import PasswordHasher
 from zentry.accounts.router import router as accounts_router
@@ -186,6 +187,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     authenticator = Authenticator(database, tokens=tokens, clock=clock, settings=settings.security)
     kinds = VMLifecycle(database=database, driver=driver, settings=settings, sealer=sealer).kinds()
     edge = Edge(database, factories(settings, store, clock, kinds, driver.capabilities))
+    trusted_proxies = parse_networks(settings.security.trusted_proxies)
     app = create_app(
         settings=settings,
         clock=clock,
@@ -222,12 +224,19 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         middleware=(
             partial(HTTPMetricsMiddleware, requests=requests),
             partial(AuthenticationMiddleware, authenticator=authenticator),
-            partial(RateLimitMiddleware, settings=settings.limits, clock=clock, render_error=render_error),
+            partial(
+                RateLimitMiddleware,
+                settings=settings.limits,
+                clock=clock,
+                trusted_proxies=trusted_proxies,
+                render_error=render_error,
+            ),
         ),
     )
     app.state.auth = auth
     app.state.sealer = sealer
-    app.state.trusted_proxies = parse_networks(settings.security.trusted_proxies)
+    app.state.trusted_proxies = trusted_proxies
+    app.state.count_write = WriteLimiter(settings.limits).count
     app.state.probe = Probe(driver, settings.data_dir, requests)
     app.state.console = Console(driver)
     app.state.driver = driver

@@ -99,7 +99,7 @@ def rows() -> list[tuple[sa.Table, dict[str, Any]]]:
         ),
         (accounts.refresh_tokens, {"hash": "h", "session_id": PROJECT, "created_at": NOW, "expires_at": LATER}),
         (accounts.login_failures, {"key": "k", "count": 1, "expires_at": LATER}),
-        (accounts.rate_limits, {"key": "k", "arrival_at": LATER}),
+        (accounts.rate_limits, {"key": "k", "expires_at": LATER}),
         (
             projects.projects,
             {"id": PROJECT, "user_id": USER, "name": "Æon", "name_key": "æon", "description": "", "created_at": NOW},

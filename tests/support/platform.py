@@ -26,7 +26,7 @@ START: Final = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 PASSWORD: Final = "correct-horse-battery-7"
 _QUIET: Final[dict[str, dict[str, Any]]] = {
     "security": {"bcrypt_cost": 4, "signing_key": "k" * 64, "access_token_seconds": 86_400},
-    "limits": {"signin_per_minute": 0, "writes_per_minute": 0, "reads_per_minute": 0},
+    "limits": {"signin_per_minute": 0, "writes_per_minute": 0, "reads_per_minute": 0, "anonymous_per_minute": 0},
     "simulator": {"boot_seconds": 0, "action_seconds": 0},
     "operations": {"wait_seconds": 0},
 }
@@ -164,11 +164,11 @@ class PlatformUnderTest:
 
 @contextlib.asynccontextmanager
 async def open_under_test(
-    settings: Settings, *, driver: ComputeDriver | None = None, clock: Clock | None = None
+    settings: Settings, *, driver: ComputeDriver | None = None, clock: Clock | None = None, seed: int = 7
 ) -> AsyncIterator[PlatformUnderTest]:
-    """Open a platform on a migrated database."""
+    """Open a platform on a migrated database; two that share one make ids of different seeds."""
     clock = clock or ManualClock(START)
-    async with open_platform(settings, clock=clock, random=Random(7), driver=driver) as platform:
+    async with open_platform(settings, clock=clock, random=Random(seed), driver=driver) as platform:
         transport = httpx.ASGITransport(app=platform.app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://zentry.test") as client:
             yield PlatformUnderTest(platform, client, clock)

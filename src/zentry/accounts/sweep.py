@@ -17,7 +17,7 @@ async def sweep_counters(tx: Transaction) -> int:
     swept = 0
     for key, ends_at in (
         (login_failures.c.key, login_failures.c.expires_at),
-        (rate_limits.c.key, rate_limits.c.arrival_at),
+        (rate_limits.c.key, rate_limits.c.expires_at),
     ):
         over = sa.select(key).where(ends_at <= tx.now).order_by(ends_at).limit(BATCH)
         # The time is asked once more: a counter that was used since it was chosen stays.

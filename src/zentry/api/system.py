@@ -120,6 +120,7 @@ def _limits_in_words(limits: LimitSettings) -> dict[str, str]:
         "authentication": (limits.signin_per_minute, "per network"),
         "writes": (limits.writes_per_minute, "per account"),
         "reads": (limits.reads_per_minute, "per token"),
+        "anonymous": (limits.anonymous_per_minute, "per network"),
     }
     return {name: f"{count} per minute {whom}" if count else "unlimited" for name, (count, whom) in named.items()}
 

@@ -5,13 +5,15 @@
     response.headers.update(once.headers)
 
 The first request with a key has its effect; later ones find what it brought about, and the route
-shows that as it is now.
+shows that as it is now. What takes effect is counted against the rate limit of changes, in the
+transaction of the effect: a refusal and a repeat count for nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Final, TypeVar, cast
+from functools import partial
+from typing import Annotated, Any, Final, TypeVar, cast
 from uuid import UUID
 
 from fastapi import Depends, Header, Request
@@ -19,19 +21,25 @@ from fastapi import Depends, Header, Request
 from zentry.operations.idempotency import KEY_PATTERN, IdempotencyKey, IdempotencyStore, idempotency_key
 from zentry.operations.queue import OperationQueue
 from zentry.operations.types import Operation
+from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
 from zentry.platform.web import CallerDep
 
 REPLAYED: Final = "Idempotency-Replayed"
 
 Asked = TypeVar("Asked", bound=Operation | None)
+Count = Callable[[Transaction], Awaitable[None]]
+"""Counts one change against a limit, or raises."""
+CountWrite = Callable[[Any, Caller, Transaction], Awaitable[None]]
+"""The same for the request of a scope and a caller."""
 
 
 class Once:
     """One request's key, and whether its effect was there already."""
 
-    def __init__(self, key: IdempotencyKey | None = None) -> None:
+    def __init__(self, key: IdempotencyKey | None = None, *, count: Count | None = None) -> None:
         self._key = key
+        self._count = count
         self.replayed = False
 
     @property
@@ -43,6 +51,7 @@ class Once:
         """Have the effect once; return the id of the resource that it has made or changed."""
         replay = await IdempotencyStore(tx).find_or_begin(self._key)
         if replay is None:
+            await self._counted(tx)
             resource_id = await effect()
             await IdempotencyStore(tx).complete(self._key, resource_id=resource_id, operation_id=None)
             return resource_id
@@ -54,6 +63,7 @@ class Once:
         """Have the effect once; return the operation that it has asked for, as it is now."""
         replay = await IdempotencyStore(tx).find_or_begin(self._key)
         if replay is None:
+            await self._counted(tx)
             operation = await effect()
             if operation is not None:
                 await IdempotencyStore(tx).complete(self._key, resource_id=operation.vm_id, operation_id=operation.id)
@@ -61,6 +71,10 @@ class Once:
         self.replayed = True
         found = None if replay.operation_id is None else await OperationQueue(tx).find(replay.operation_id)
         return cast("Asked", found)
+
+    async def _counted(self, tx: Transaction) -> None:
+        if self._count is not None:
+            await self._count(tx)
 
 
 async def _once(
@@ -76,11 +90,12 @@ async def _once(
         ),
     ] = None,
 ) -> Once:
+    count = partial(cast("CountWrite", request.app.state.count_write), request.scope, caller)
     if header is None:
-        return Once()
+        return Once(count=count)
     route = f"{request.method} {request.scope['route'].path}"
     content = request.url.path.encode() + b"\n" + await request.body()
-    return Once(idempotency_key(caller.user_id, route=route, header=header, content=content))
+    return Once(idempotency_key(caller.user_id, route=route, header=header, content=content), count=count)
 
 
 OnceDep = Annotated[Once, Depends(_once)]

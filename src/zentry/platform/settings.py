@@ -102,11 +102,14 @@ class SecuritySettings(Group):
 
 
 class LimitSettings(Group):
-    """Requests per minute. Zero turns a limit off."""
+    """Most requests in any minute. Zero turns a limit off."""
 
     signin_per_minute: int = Field(10, ge=0, description="Sign-ups and sign-ins of one network.")
     writes_per_minute: int = Field(120, ge=0, description="Changes by one account.")
-    reads_per_minute: int = Field(1200, ge=0, description="Reads by one token.")
+    reads_per_minute: int = Field(1200, ge=0, description="Reads by one token, in each process.")
+    anonymous_per_minute: int = Field(
+        3000, ge=0, description="Requests of one network without a valid token, in each process."
+    )
 
 
 class BillingSettings(Group):

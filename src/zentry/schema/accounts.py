@@ -84,6 +84,9 @@ rate_limits = sa.Table(
     "rate_limits",
     metadata,
     sa.Column("key", sa.Text, primary_key=True),
-    sa.Column("arrival_at", Instant, nullable=False, comment="GCRA: the theoretical arrival time of the next request."),
-    sa.Index("ix_rate_limits_arrival_at", "arrival_at"),
+    sa.Column(
+        "recent", sa.LargeBinary, nullable=False, server_default="", comment="When the requests of a minute came."
+    ),
+    sa.Column("expires_at", Instant, nullable=False, comment="When none of them counts any more."),
+    sa.Index("ix_rate_limits_expires_at", "expires_at"),
 )

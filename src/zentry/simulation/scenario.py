@@ -171,7 +171,7 @@ class _ScenarioSettings(Settings):
 # A queue that is woken by signals needs no short poll, and nobody watches who would miss the minute.
 _SUITABLE: Final[Mapping[str, Mapping[str, Any]]] = {
     "security": {"signing_key": "simulated, and so known to everybody", "bcrypt_cost": 4},
-    "limits": {"signin_per_minute": 0, "writes_per_minute": 0, "reads_per_minute": 0},
+    "limits": {"signin_per_minute": 0, "writes_per_minute": 0, "reads_per_minute": 0, "anonymous_per_minute": 0},
     "operations": {"poll_seconds": 3600.0, "sweep_seconds": 3600.0},
     "billing": {
         "meter_interval_seconds": 60.0,

@@ -18,7 +18,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from zentry.accounts.addresses import parse_networks
-from zentry.accounts.limits import RateLimitMiddleware, SigninLimiter
+from zentry.accounts.limits import SigninLimiter, WriteLimiter
+from zentry.accounts.limits_middleware import RateLimitMiddleware
 from zentry.accounts.middleware import AuthenticationMiddleware, Authenticator
 from zentry.accounts.passwords import PasswordHasher
 from zentry.accounts.router import router
@@ -39,7 +40,7 @@ ADA = {"email": "ada@example.com", "name": "Ada Lovelace", "password": PASSWORD}
 HOME = Client(address="192.0.2.7", user_agent="tests")
 
 FAST = SecuritySettings(bcrypt_cost=4, token_cache_seconds=1.0)
-NO_LIMITS = LimitSettings(signin_per_minute=0, writes_per_minute=0, reads_per_minute=0)
+NO_LIMITS = LimitSettings(signin_per_minute=0, writes_per_minute=0, reads_per_minute=0, anonymous_per_minute=0)
 
 
 @dataclass
@@ -78,7 +79,9 @@ class World:
         app = FastAPI()
         app.include_router(router)
         app.state.auth = self.auth
-        app.state.trusted_proxies = parse_networks(self.security.trusted_proxies)
+        proxies = parse_networks(self.security.trusted_proxies)
+        app.state.trusted_proxies = proxies
+        app.state.count_write = WriteLimiter(self.limits).count
 
         @app.get("/public")
         async def public() -> str:
@@ -92,7 +95,9 @@ class World:
         async def refuse_shape(request: Request, _: RequestValidationError) -> JSONResponse:
             return await refuse(request, InvalidInput.at("", "does not fit"))
 
-        limited = RateLimitMiddleware(app, settings=self.limits, clock=self.clock, render_error=_render)
+        limited = RateLimitMiddleware(
+            app, settings=self.limits, clock=self.clock, trusted_proxies=proxies, render_error=_render
+        )
         return AuthenticationMiddleware(limited, self.authenticator())
 
     def authenticator(self) -> Authenticator:

@@ -29,6 +29,9 @@ EXPOSED_HEADERS: Final = (
     "ETag",
     "RateLimit",
     "RateLimit-Policy",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
     "Idempotency-Replayed",
 )
 _MAX_AGE_SECONDS: Final = 600
