@@ -61,8 +61,7 @@ from zentry.platform.db import Database, Transaction
 from zentry.platform.db.migrations import Migrations
 from zentry.platform.db.notifications import Notifications
 from zentry.platform.db.service import DatabaseService
-from zentry.platform.keys import load_or_create_signing_key
-from zentry.platform.sealing import Sealer
+from zentry.platform.keys import load_or_create_signing_key, sealer_of
 from zentry.platform.settings import Settings
 from zentry.platform.signals import Signals
 from zentry.platform.web import Edge, Factories
@@ -173,7 +172,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     store = SQLMetricsStore()
     requests = RecentRequests()
     key = _signing_key(settings)
-    sealer = Sealer(key)
+    sealer = sealer_of(settings, key)
     tokens = AccessTokens(key, clock=clock, life_seconds=settings.security.access_token_seconds)
     auth = AuthService(
         database,

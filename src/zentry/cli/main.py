@@ -29,6 +29,8 @@ app.add_typer(database, name="db")
 ledger = typer.Typer(help="Look after the books.", no_args_is_help=True)
 app.add_typer(admin, name="admin")
 app.add_typer(ledger, name="ledger")
+keys = typer.Typer(help="Look after the keys that seal texts in the database.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
 
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on (ZENTRY_SERVER__HOST).", show_default=False)]
 PortOption = Annotated[
@@ -159,6 +161,22 @@ def ledger_verify(
     from zentry.cli.ledger import verify
 
     raise typer.Exit(0 if verify(account, data_dir) else 1)
+
+
+@keys.command("status")
+def keys_status(data_dir: DataDirOption = None) -> None:
+    """Count the sealed texts under each key; exit 1 where some cannot be opened."""
+    from zentry.cli.keys import status
+
+    raise typer.Exit(0 if status(data_dir) else 1)
+
+
+@keys.command("rotate")
+def keys_rotate(data_dir: DataDirOption = None) -> None:
+    """Seal anew what is not under the newest key; it may be stopped at any time and run again."""
+    from zentry.cli.keys import rotate
+
+    raise typer.Exit(0 if rotate(data_dir) else 1)
 
 
 @admin.command("create")

@@ -8,6 +8,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from zentry.platform.sealing import Sealer
+from zentry.platform.settings import Settings
 from zentry.platform.starting import CannotStart
 
 KEY_FILE: Final = "signing.key"
@@ -30,6 +32,20 @@ def load_or_create_signing_key(data_dir: Path) -> str:
         return _read(path)
     except OSError as error:
         raise SigningKeyUnusable(f"The signing key {path} cannot be used: {error.strerror or error}.") from error
+
+
+def sealer_of(settings: Settings, signing_key: str) -> Sealer:
+    """Return what seals texts in the database: the keys set for that, then the signing key, which was the first.
+
+    Whatever has ever sealed stays able to open, until `zentry keys status` shows that nothing needs it.
+    """
+    chosen = [key.get_secret_value() for key in settings.security.encryption_keys]
+    if any(len(key) < MIN_KEY_LENGTH for key in chosen):
+        raise SigningKeyUnusable(
+            f"ZENTRY_SECURITY__ENCRYPTION_KEYS holds a key of fewer than {MIN_KEY_LENGTH} characters. Make one with: "
+            "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+        )
+    return Sealer(*[*chosen, signing_key])
 
 
 def _create(path: Path) -> None:

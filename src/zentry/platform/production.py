@@ -61,6 +61,16 @@ def _signing_key(settings: Settings) -> Iterator[Problem]:
                 setting, "It is empty, so each machine would make a key of its own and refuse the others' tokens.", fix
             )
         return
+    yield from _guessable(setting, key, fix)
+
+
+def _encryption_keys(settings: Settings) -> Iterator[Problem]:
+    fix = "Set random ones: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+    for key in settings.security.encryption_keys:
+        yield from _guessable("ZENTRY_SECURITY__ENCRYPTION_KEYS", key.get_secret_value(), fix)
+
+
+def _guessable(setting: str, key: str, fix: str) -> Iterator[Problem]:
     if len(key) < MIN_KEY_LENGTH:
         yield Problem(setting, f"It has fewer than {MIN_KEY_LENGTH} characters, so it can be guessed.", fix)
     elif len(set(key)) < _MIN_DISTINCT or any(known in key.lower() for known in _KNOWN_SECRETS):
@@ -131,6 +141,7 @@ def _log_format(settings: Settings) -> Iterator[Problem]:
 
 _CHECKS: Final[tuple[Callable[[Settings], Iterator[Problem]], ...]] = (
     _signing_key,
+    _encryption_keys,
     _cors,
     _sqlite,
     _postgresql,

@@ -79,6 +79,12 @@ class SecuritySettings(Group):
         SecretStr(""),
         description="Secret of at least 32 characters that signs tokens; empty keeps one in the data directory.",
     )
+    encryption_keys: tuple[SecretStr, ...] = Field(
+        (),
+        max_length=10,
+        description="Secrets of at least 32 characters that seal texts in the database, as a JSON list: the first "
+        "seals, all open. Empty seals under the signing key.",
+    )
     bcrypt_cost: int = Field(12, ge=4, le=16, description="Work factor of password hashes; production demands 10.")
     hash_threads: int = Field(2, ge=1, le=16, description="Passwords hashed at once.")
     hash_queue: int = Field(64, ge=1, le=10_000, description="Sign-ins that may wait for a hash before 503.")

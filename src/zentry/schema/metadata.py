@@ -33,3 +33,14 @@ def constant(value: StrEnum | str) -> sa.ColumnElement[str]:
     """
     assert str(value).replace("_", "").isalnum(), "only our own words go into SQL"
     return sa.literal_column(f"'{value}'", sa.Text)
+
+
+SEALED_FOR: Final = "sealed_for"
+
+
+def sealed_for(owner: str) -> dict[str, str]:
+    """Return the `info` of a column that is sealed: whose it is, as a column of its row or of the row it refers to.
+
+    By it `zentry keys rotate` finds what to seal anew; a test asks it of every column of bytes.
+    """
+    return {SEALED_FOR: owner}

@@ -7,7 +7,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from zentry.platform.db.types import Document, Instant
-from zentry.schema.metadata import constant, metadata, one_of
+from zentry.schema.metadata import constant, metadata, one_of, sealed_for
 
 
 class VMStatus(StrEnum):
@@ -194,7 +194,9 @@ vm_user_data = sa.Table(
     "vm_user_data",
     metadata,
     sa.Column("vm_id", sa.Uuid, sa.ForeignKey("vms.id"), primary_key=True),
-    sa.Column("sealed", sa.LargeBinary, nullable=False, comment="Removed with the machine."),
+    sa.Column(
+        "sealed", sa.LargeBinary, nullable=False, comment="Removed with the machine.", info=sealed_for("vms.user_id")
+    ),
 )
 
 templates = sa.Table(
@@ -209,7 +211,7 @@ templates = sa.Table(
     sa.Column("labels", Document, nullable=False, server_default="{}"),
     sa.Column("ssh_keys", Document, nullable=False, server_default="[]", comment="Ids; a key may be gone."),
     sa.Column("delete_protection", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("user_data", sa.LargeBinary, comment="Sealed."),
+    sa.Column("user_data", sa.LargeBinary, comment="Sealed.", info=sealed_for("user_id")),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant),
     sa.UniqueConstraint("user_id", "name_key", name="uq_templates_user_id_name_key"),
