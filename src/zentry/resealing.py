@@ -17,6 +17,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from zentry.platform.db import Database, Transaction
+from zentry.platform.db.transaction import values
 from zentry.platform.sealing import HEAD_BYTES, Sealer, Unreadable, key_id_of
 from zentry.schema.metadata import SEALED_FOR, metadata
 
@@ -40,8 +41,7 @@ class SealedColumn:
     @property
     def key(self) -> sa.Column[Any]:
         """The primary key by which its rows are walked through."""
-        (key,) = self.table.primary_key.columns
-        return key
+        return next(iter(self.table.primary_key.columns))
 
     @property
     def head(self) -> sa.ColumnElement[bytes]:
@@ -77,7 +77,7 @@ async def count_by_key(database: Database) -> Counter[str]:
     async with database.read() as tx:
         for sealed in sealed_columns():
             query = sa.select(sealed.head, sa.func.count()).where(sealed.column.is_not(None)).group_by(sealed.head)
-            for head, count in await tx.execute(query):
+            for head, count in map(values, await tx.execute(query)):
                 found[key_id_of(head)] += count
     return found
 
@@ -100,7 +100,7 @@ async def reseal(database: Database, sealer: Sealer, *, batch: int = _BATCH) -> 
 
 async def _outdated(
     tx: Transaction, sealed: SealedColumn, head: bytes, *, after: Any, limit: int
-) -> Sequence[tuple[Any, UUID, bytes]]:
+) -> Sequence[tuple[Any, ...]]:
     query = (
         sa.select(sealed.key, sealed.owner, sealed.column)
         .select_from(sealed.joined)
@@ -110,7 +110,7 @@ async def _outdated(
     )
     if after is not None:
         query = query.where(sealed.key > after)
-    return [(row[0], row[1], row[2]) for row in await tx.execute(query)]
+    return [values(row) for row in await tx.execute(query)]
 
 
 async def _reseal(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -205,7 +207,8 @@ async def test_requests_without_a_caller_are_counted_per_network_whatever_they_s
 
 async def test_a_conflict_counts_for_nothing(limited: World) -> None:
     headers = bearer(await limited.client.post("/auth/signup", json=ADA))
-    app = limited.client._transport.app._app._app  # type: ignore[attr-defined]  # inside authentication and limits
+    transport: Any = limited.client._transport
+    app: FastAPI = transport.app._app._app  # Inside authentication and limits.
 
     @app.put("/taken", status_code=409)
     async def taken() -> None:
