@@ -194,7 +194,7 @@ def test_a_lost_connection_is_told_and_heals(console: ConsoleUnderTest) -> None:
 def test_credit_that_does_not_suffice_is_said_before_and_after_the_click(console: ConsoleUnderTest) -> None:
     person = console.person()
     person.project()
-    change = {"kind": "adjustment", "amount": -49.93, "reason": "a test of little credit"}
+    change = {"kind": "deduction", "amount": 49.93, "reason": "a test of little credit"}
     console.admin().api.post(f"/admin/users/{person.id}/credits", json=change).raise_for_status()
     page = console.signed_in(person, "/machines?create=1")
     dialog = page.get_by_role("dialog", name="Create a machine")

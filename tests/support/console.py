@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -135,11 +135,13 @@ class ConsoleUnderTest:
 
 
 @contextlib.contextmanager
-def console_under_test(directory: Path, *arguments: str, **settings: str) -> Iterator[ConsoleUnderTest]:
+def console_under_test(
+    directory: Path, *arguments: str, browser_arguments: Sequence[str] = (), **settings: str
+) -> Iterator[ConsoleUnderTest]:
     """Start a server and a browser."""
     with (
-        serving("--data-dir", "cloud", cwd=directory, **{**SETTINGS, **settings}) as server,
-        browsing(*arguments) as it,
+        serving("--data-dir", "cloud", *arguments, cwd=directory, **{**SETTINGS, **settings}) as server,
+        browsing(*browser_arguments) as it,
     ):
         console = ConsoleUnderTest(url=server.url, directory=directory, browser=it)
         try:

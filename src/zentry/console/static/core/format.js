@@ -16,12 +16,12 @@ function once(key, make) {
   return /** @type {any} */ (made.get(key));
 }
 
-/** Money: two digits, and as many as it takes where two would say nothing. @param {number | null | undefined} amount @param {{sign?: boolean, digits?: number}} [how] */
-export function money(amount, { sign = false, digits } = {}) {
+/** Money: two digits, and as many as it takes where two would say nothing. @param {number | null | undefined} amount @param {{sign?: boolean, digits?: number, fixed?: boolean}} [how] */
+export function money(amount, { sign = false, digits, fixed = false } = {}) {
   if (amount === null || amount === undefined) return "–";
   const most = digits ?? (amount !== 0 && Math.abs(amount) < SMALL ? 6 : 2);
-  const least = Math.min(2, most);
-  return once(`money${most}${sign}`, () =>
+  const least = fixed ? most : Math.min(2, most);
+  return once(`money${least}${most}${sign}`, () =>
     new Intl.NumberFormat(undefined, {
       style: "currency",
       currency: CURRENCY,

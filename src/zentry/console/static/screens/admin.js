@@ -23,7 +23,7 @@ export default function Admin({ tab = "" }) {
 function Health() {
   const found = useResource("/monitoring/system/health", { every: 5 });
   return html`<${Loaded} of=${found} lines=${8}>
-    ${(/** @type {any} */ data) => html`<div class="grid">
+    ${(/** @type {any} */ data) => html`<div class="grid stats">
         <${Stat} label="Platform" icon="shield" value=${html`<${State} state=${data.overall_status} />`} note=${data.recommendations[0] ?? "No recommendation"} />
         <${Stat} label="Requests, p95" icon="chart" value=${html`${number(data.performance.request_p95_ms, 1)} <small>ms</small>`} note=${`${number(data.performance.requests)} lately, ${number(data.performance.request_average_ms, 1)} ms on average`} />
         <${Stat} label="Queue" icon="clock" value=${number(data.performance.pending_operations + data.performance.running_operations)} note=${`lag ${number(data.performance.queue_lag_seconds, 1)} s, oldest ${number(data.performance.oldest_operation_seconds, 1)} s`} />
@@ -96,7 +96,7 @@ function Credit() {
     <form class="stack" onSubmit=${go}>
       ${error && html`<${Notice} kind="bad" icon="alert">${error.message}<//>`}
       <${TextField} label="Account id" autocomplete="off" value=${who} onInput=${setWho} />
-      <div class="grid"><${Select} label="Kind" value=${kind} onChange=${setKind} options=${[["grant", "grant"], ["adjustment", "adjustment"]]} /><${TextField} label="Amount" inputmode="decimal" value=${amount} onInput=${setAmount} problem=${error?.of("amount")} /></div>
+      <div class="grid"><${Select} label="Kind" value=${kind} onChange=${setKind} options=${[["grant", "Grant: a gift"], ["adjustment", "Adjustment: what was missing"], ["deduction", "Deduction"]]} /><${TextField} label="Amount" inputmode="decimal" value=${amount} onInput=${setAmount} problem=${error?.of("amount")} /></div>
       <${TextField} label="Reason" hint="It is written on their bill." value=${reason} onInput=${setReason} problem=${error?.of("reason")} />
       <div><${Button} type="submit" kind="primary" disabled=${!who.trim() || !Number(amount) || !reason.trim()}>Write it<//></div>
     </form>

@@ -7,6 +7,7 @@ import { link, place, setQuery } from "../core/router.js";
 import { html, useEffect, useState } from "../core/view.js";
 import { Bones, Button, Card, curl, Empty, Head, Loaded, Meter, Money, Notice, Select, Stat, Tabs, TextField, Time } from "../ui/basics.js";
 import { Dialog, toast } from "../ui/overlays.js";
+import { useNames } from "./happenings.js";
 
 const TABS = /** @type {[string, string][]} */ ([["/billing", "Overview"], ["/billing/history", "History"]]);
 const KINDS = /** @type {[string, string][]} */ ([["", "All lines"], ["vm_usage", "Use of machines"], ["vm_create", "Creation of machines"], ["credit_add", "Credit added"], ["credit_deduct", "Credit deducted"]]);
@@ -42,7 +43,7 @@ function Overview() {
   const left = credits ? credits.current_credits - accrued : 0;
   const hours = credits?.burn_rate_per_hour > 0 ? left / credits.burn_rate_per_hour : null;
   return html`${credits && left < LOW && html`<${Notice} kind="warn" icon="alert">The credit is low. Machines are stopped before it ends, and start again when there is some.<//>`}
-    <div class="grid">
+    <div class="grid stats">
       <${Stat} label="Balance" icon="billing" value=${credits ? money(credits.current_credits, { digits: 2 }) : wait} note=${credits ? `${money(credits.available_credits)} free, ${money(credits.held_credits)} held for what runs` : ""} />
       <${Stat} label="Accrued, not yet charged" icon="clock" value=${credits ? money(accrued, { digits: 4 }) : wait} note=${credits ? `${money(credits.burn_rate_per_hour)} per hour right now` : ""} />
       <${Stat} label="Credit lasts" icon="bolt" value=${credits ? (hours === null ? "No end" : duration(hours)) : wait} note=${hours === null ? "nothing runs" : `until ${date(Date.now() + hours * 3_600_000)}`} />
@@ -83,6 +84,7 @@ function History() {
   const to = query.get("to") ?? "";
   const where = address("", { page, limit: PAGE, action_type: kind, start_date: from, end_date: to && `${to}T23:59:59Z` }).replace(document.body.dataset.root ?? "", "");
   const found = useResource(`/billing/history${where}`, { every: 20 });
+  const names = useNames();
   const turn = (/** @type {number} */ to) => setQuery({ page: to > 1 ? String(to) : null });
   return html`<${Card} pad=${false}>
     <div class="toolbar">
@@ -95,12 +97,12 @@ function History() {
         data.items.length === 0
           ? html`<${Empty} icon="billing" title="No lines" command=${curl("GET", "/billing/history")}>Every credit and every charge is a line here, and none is ever changed.<//>`
           : html`<div class="table-wrap"><table class="table folds">
-                <thead><tr><th scope="col">For</th><th scope="col">Kind</th><th scope="col">When</th><th scope="col" class="number">Amount</th></tr></thead>
+                <thead><tr><th scope="col">For</th><th scope="col">Machine</th><th scope="col">When</th><th scope="col" class="number">Amount</th></tr></thead>
                 <tbody>
                   ${data.items.map(
                     (/** @type {any} */ item) => html`<tr key=${item.id}>
-                      <td class="wrap-any">${item.vm_id ? html`<a href=${link(`/machines/${item.vm_id}/costs`)}>${item.description}</a>` : item.description}</td>
-                      <td class="faint small hide-phone">${words(item.action_type)}</td>
+                      <td class="wrap-any">${item.description}<br /><span class="small faint">${words(item.action_type)}</span></td>
+                      <td class="hide-phone">${item.vm_id && html`<a class="wrap-any" href=${link(`/machines/${item.vm_id}/costs`)}>${names.get(item.vm_id) ?? "machine"}</a>`}</td>
                       <td class="faint small hide-phone"><${Time} at=${item.created_at} plain /></td>
                       <td class="number"><${Money} amount=${item.amount} sign /></td>
                     </tr>`,

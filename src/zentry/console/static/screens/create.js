@@ -64,7 +64,7 @@ export function Create({ onClose }) {
   };
 
   return html`<${Dialog} title="Create a machine" large onClose=${onClose} onSubmit=${submit}
-    foot=${html`<${Button} onClick=${onClose}>Cancel<//><${Button} type="submit" kind="primary" busy=${busy} icon=${busy ? "busy" : "plus"} disabled=${!ready}>Create machine<//>`}>
+    foot=${html`<${InShort} type=${types?.find((/** @type {any} */ one) => one.name === type)} /><${Button} onClick=${onClose}>Cancel<//><${Button} type="submit" kind="primary" busy=${busy} icon=${busy ? "busy" : "plus"} disabled=${!ready}>Create machine<//>`}>
     ${error && html`<${Notice} kind="bad" icon="alert">${error.message} ${error.code === "INSUFFICIENT_CREDITS" && html`<a href=${link("/billing")} onClick=${onClose}>Add credit</a>`}<//>`}
     ${!ready
       ? html`<${Bones} lines=${6} />`
@@ -115,6 +115,9 @@ const Sizes = ({ types, value, onChange }) => html`<fieldset class="stack tight"
     )}
   </div>
 </fieldset>`;
+
+/** The price where the column beside the form has no place: on a phone. @param {{type: any}} properties */
+const InShort = ({ type }) => type && html`<p class="phone-only grow small number"><strong>${money(type.price_per_hour)}</strong> per hour, ${money(type.price_per_hour * HOURS_OF_A_MONTH)} a month</p>`;
 
 /** What it costs, before the click. @param {{type: any}} properties */
 function Quote({ type }) {

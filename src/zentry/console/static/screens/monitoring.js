@@ -26,7 +26,7 @@ export default function Monitoring() {
   const data = dashboard.data;
   const use = data?.resource_utilization;
   return html`<${Head} title="Monitoring"><p class="soft">Compare machines over time, and see what needs a look.</p><//>
-    <div class="grid">
+    <div class="grid stats">
       <${Stat} label="Average CPU" icon="chart" value=${percent(use?.avg_cpu)} note=${data ? plural(data.overview.running_vms, "running machine") : ""} />
       <${Stat} label="Average memory" icon="machine" value=${percent(use?.avg_memory)} />
       <${Stat} label="Average disk" icon="camera" value=${percent(use?.avg_disk)} />

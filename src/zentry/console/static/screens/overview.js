@@ -20,7 +20,7 @@ export default function Overview() {
       <p class="soft">${isNew ? `Welcome, ${first}.` : "Your machines, your credit, and what needs a look."}</p>
     <//>
     ${isNew && html`<${Card} pad=${false}><${Start} /><//>`}
-    <div class="grid">
+    <div class="grid stats">
       <${Machines} summary=${summary} />
       <${Burn} credits=${credits} />
       <${Credit} credits=${credits} />

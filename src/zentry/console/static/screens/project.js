@@ -22,7 +22,7 @@ export default function Project({ id }) {
   return html`<${Head} title=${project.name} crumbs=${[["/projects", "Projects"]]} actions=${html`<${Button} onClick=${() => setEditing(true)}>Edit<//><${Button} kind="primary" icon="plus" onClick=${() => navigate("/machines?create=1")}>Create machine<//>`}>
       <p class="soft wrap-any">${project.description || `Since ${date(project.created_at)}`}</p>
     <//>
-    <div class="grid">
+    <div class="grid stats">
       <${Stat} label="Machines" icon="machine" value=${machines.length} note=${`${project.active_vm_count} running`} />
       <${Stat} label="Burn rate" icon="bolt" value=${html`${money(statistics?.running_cost_per_hour)} <small>per hour</small>`} />
       <${Stat} label="Cost so far" icon="billing" value=${money(project.total_cost)} />

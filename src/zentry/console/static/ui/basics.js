@@ -113,8 +113,8 @@ export function Time({ at, plain = false }) {
   return html`<time datetime=${at} title=${exactTime(at)}>${plain ? dateTime(at) : relative(at, now.value)}</time>`;
 }
 
-/** @param {{amount: number, sign?: boolean}} properties */
-export const Money = ({ amount, sign = false }) => html`<span class="number ${sign && amount > 0 ? "good" : ""}">${money(amount, { sign })}</span>`;
+/** An amount in a column: four digits, so that points stand below each other; all six on demand. @param {{amount: number, sign?: boolean}} properties */
+export const Money = ({ amount, sign = false }) => html`<span class="number ${sign && amount > 0 ? "good" : ""}" title=${money(amount, { sign, digits: 6 })}>${money(amount, { sign, digits: 4, fixed: true })}</span>`;
 
 /** @param {{value: number, max: number, label: string, warnAt?: number}} properties */
 export function Meter({ value, max, label, warnAt = 0.8 }) {
