@@ -51,6 +51,8 @@ SCREENS: Final = (
     "/projects/:project",
     "/billing",
     "/billing/history",
+    "/billing/statements",
+    "/billing/statements/:statement",
     "/monitoring",
     "/events",
     "/settings",
@@ -91,7 +93,7 @@ def furnished(running: ConsoleUnderTest) -> tuple[Person, dict[str, str]]:
     person.api.post("/billing/credits/add", json={"amount": 5, "description": PAYLOAD}).raise_for_status()
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGM6ST7sCFO7xkXpFqQ7ZxkQ3s2nG0rQ5oR4m1bKZ3xT"
     person.api.post("/ssh-keys", json={"name": PAYLOAD[:60], "public_key": f"{key} {PAYLOAD[:40]}"})
-    return person, {":id": machine["id"], ":project": project}
+    return person, {":id": machine["id"], ":project": project, ":statement": machine["id"]}
 
 
 def test_a_person_signs_up_starts_a_machine_watches_it_and_reads_the_bill(console: ConsoleUnderTest) -> None:
@@ -129,6 +131,9 @@ def test_a_person_signs_up_starts_a_machine_watches_it_and_reads_the_bill(consol
     page.get_by_role("link", name="Billing").first.click()
     page.get_by_role("link", name="History").click()
     expect(page.get_by_role("row", name=re.compile(r"-\$0\.05"))).to_be_visible()
+    page.get_by_role("button", name=re.compile("^Explain: .*of large")).click()
+    expect(page.get_by_role("dialog")).to_contain_text("the same to the millionth")
+    page.keyboard.press("Escape")
     page.go_back()
     expect(page.get_by_role("heading", name="The last seven days")).to_be_visible()
 
@@ -331,7 +336,7 @@ def test_every_address_of_the_console_is_looked_at() -> None:
         r'^  \["(/[^"]*)", \(\) => import', (STATIC / "main.js").read_text(encoding="utf-8"), re.MULTILINE
     )
 
-    looked_at = {re.sub(r":project", ":id", screen) for screen in (*SCREENS, *ADMIN_SCREENS)}
+    looked_at = {re.sub(r":(project|statement)", ":id", screen) for screen in (*SCREENS, *ADMIN_SCREENS)}
 
     assert {_pattern(screen, table) for screen in looked_at} == set(table)
 

@@ -17,6 +17,7 @@ const SCREENS = [
   ["/projects/:id", () => import("./screens/project.js")],
   ["/billing", () => import("./screens/billing.js")],
   ["/billing/:tab", () => import("./screens/billing.js")],
+  ["/billing/:tab/:id", () => import("./screens/billing.js")],
   ["/monitoring", () => import("./screens/monitoring.js")],
   ["/events", () => import("./screens/events.js")],
   ["/settings", () => import("./screens/settings.js")],

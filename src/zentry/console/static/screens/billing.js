@@ -1,25 +1,30 @@
 // Money: what there is, how fast it goes, and where every cent went.
 import { ApiError, address, post } from "../core/api.js";
+import { download } from "../core/download.js";
 import { date, duration, money, number, plural, words } from "../core/format.js";
 import { Icon } from "../core/icons.js";
 import { invalidate, useResource } from "../core/resource.js";
 import { link, place, setQuery } from "../core/router.js";
 import { html, useEffect, useState } from "../core/view.js";
-import { Bones, Button, Card, curl, Empty, Head, Loaded, Meter, Money, Notice, Select, Stat, Tabs, TextField, Time } from "../ui/basics.js";
-import { Dialog, toast } from "../ui/overlays.js";
+import { Bones, Button, Card, curl, Empty, Head, Loaded, Money, Notice, Select, Stat, Tabs, TextField, Time } from "../ui/basics.js";
+import { attempt, Dialog, toast } from "../ui/overlays.js";
+import { Explain } from "./explain.js";
 import { useNames } from "./happenings.js";
+import { Statement, Statements } from "./statements.js";
+import { Usage } from "./usage.js";
 
-const TABS = /** @type {[string, string][]} */ ([["/billing", "Overview"], ["/billing/history", "History"]]);
+const TABS = /** @type {[string, string][]} */ ([["/billing", "Overview"], ["/billing/history", "History"], ["/billing/statements", "Statements"]]);
 const KINDS = /** @type {[string, string][]} */ ([["", "All lines"], ["vm_usage", "Use of machines"], ["vm_create", "Creation of machines"], ["credit_add", "Credit added"], ["credit_deduct", "Credit deducted"]]);
 const PAGE = 25;
 const LOW = 5;
 
-/** @param {{tab?: string}} properties */
-export default function Billing({ tab = "" }) {
+/** @param {{tab?: string, id?: string}} properties */
+export default function Billing({ tab = "", id }) {
+  const View = id ? Statement : ({ history: History, statements: Statements }[tab] ?? Overview);
   const adding = place.value.query.get("add") === "1";
   return html`<${Head} title="Billing" actions=${html`<${Button} kind="primary" icon="plus" onClick=${() => setQuery({ add: "1" })}>Add credit<//>`}><p class="soft">Prepaid by the second. The balance cannot go below zero.</p><//>
     <${Tabs} label="About billing" tabs=${TABS} current=${tab ? `/billing/${tab}` : "/billing"} />
-    ${tab === "history" ? html`<${History} />` : html`<${Overview} />`}
+    <${View} id=${id} />
     ${adding && html`<${AddCredit} onClose=${() => setQuery({ add: null })} />`}`;
 }
 
@@ -51,7 +56,7 @@ function Overview() {
     </div>
     <div class="grid two">
       <${Card} title="The last seven days"><${Loaded} of=${analysis}>${(/** @type {any} */ data) => html`<${Week} trend=${data.weekly_trend} />`}<//><//>
-      <${Card} title="Where it goes, in 30 days"><${Loaded} of=${analysis}>${(/** @type {any} */ data) => html`<${Shares} data=${data} />`}<//><//>
+      <${Usage} />
     </div>
     <${Loaded} of=${analysis} lines=${1}>${(/** @type {any} */ data) => data.cost_optimization_tips.length > 0 && html`<${Card} title="Ways to spend less" pad=${false}><ul class="lines">${data.cost_optimization_tips.map((/** @type {string} */ tip) => html`<li key=${tip}><span class="mark"><${Icon} name="info" /></span><span class="grow wrap-any">${tip}</span></li>`)}</ul><//>`}<//>`;
 }
@@ -66,15 +71,8 @@ function Week({ trend }) {
   </ol>`;
 }
 
-/** @param {{data: any}} properties */
-function Shares({ data }) {
-  const shares = Object.entries(data.cost_by_vm_type).sort((a, b) => /** @type {number} */ (b[1]) - /** @type {number} */ (a[1]));
-  if (shares.length === 0) return html`<p class="soft">Nothing was charged in these days.</p>`;
-  return html`<div class="stack">
-    ${shares.map(([type, cost]) => html`<div class="stack tight" key=${type}><div class="row apart"><span>${type}</span><span class="number">${money(/** @type {number} */ (cost))}</span></div><${Meter} value=${cost} max=${data.total_cost || 1} label=${`Share of ${type}`} warnAt=${2} /></div>`)}
-    <p class="small faint number">${money(data.total_cost)} in all, ${money(data.daily_average)} a day${data.most_expensive_vm ? html`; most for <a href=${link(`/machines/${data.most_expensive_vm.vm_id}`)}>${data.most_expensive_vm.name}</a> (${money(data.most_expensive_vm.cost)})` : ""}</p>
-  </div>`;
-}
+/** An address without the prefix under which the server is mounted. @param {string} full */
+const below = (full) => full.slice((document.body.dataset.root ?? "").length);
 
 function History() {
   const query = place.value.query;
@@ -82,7 +80,9 @@ function History() {
   const kind = query.get("kind") ?? "";
   const from = query.get("from") ?? "";
   const to = query.get("to") ?? "";
-  const where = address("", { page, limit: PAGE, action_type: kind, start_date: from, end_date: to && `${to}T23:59:59Z` }).replace(document.body.dataset.root ?? "", "");
+  const chosen = { action_type: kind, start_date: from, end_date: to && `${to}T23:59:59Z` };
+  const filter = below(address("", chosen));
+  const where = below(address("", { page, limit: PAGE, ...chosen }));
   const found = useResource(`/billing/history${where}`, { every: 20 });
   const names = useNames();
   const turn = (/** @type {number} */ to) => setQuery({ page: to > 1 ? String(to) : null });
@@ -91,6 +91,8 @@ function History() {
       <${Select} bare label="Kind of line" value=${kind} options=${KINDS} onChange=${(/** @type {string} */ value) => setQuery({ kind: value, page: null })} />
       <label class="row small soft">From <input class="input" type="date" value=${from} onChange=${(/** @type {any} */ event) => setQuery({ from: event.currentTarget.value, page: null })} /></label>
       <label class="row small soft">to <input class="input" type="date" value=${to} onChange=${(/** @type {any} */ event) => setQuery({ to: event.currentTarget.value, page: null })} /></label>
+      <span class="grow"></span>
+      <${Button} icon="download" onClick=${() => attempt(() => download(`/billing/history/export${filter}`, "history.csv"))}>CSV<//>
     </div>
     <${Loaded} of=${found} lines=${8}>
       ${(/** @type {any} */ data) =>
@@ -104,7 +106,7 @@ function History() {
                       <td class="wrap-any">${item.description}<br /><span class="small faint">${words(item.action_type)}</span></td>
                       <td class="hide-phone">${item.vm_id && html`<a class="wrap-any" href=${link(`/machines/${item.vm_id}/costs`)}>${names.get(item.vm_id) ?? "machine"}</a>`}</td>
                       <td class="faint small hide-phone"><${Time} at=${item.created_at} plain /></td>
-                      <td class="number"><${Money} amount=${item.amount} sign /></td>
+                      <td class="number"><${Money} amount=${item.amount} sign /> <${Explain} id=${item.id} about=${item.description} /></td>
                     </tr>`,
                   )}
                 </tbody>

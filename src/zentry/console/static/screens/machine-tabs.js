@@ -7,6 +7,7 @@ import { html, useMemo, useState } from "../core/view.js";
 import { Button, Card, curl, Empty, Loaded, Meter, Money, Segments, State, TextField, Time } from "../ui/basics.js";
 import { Chart } from "../ui/chart.js";
 import { attempt, confirm, Menu } from "../ui/overlays.js";
+import { Explain } from "./explain.js";
 
 const RANGES = /** @type {[string, string][]} */ ([["1", "1 hour"], ["6", "6 hours"], ["24", "1 day"], ["168", "1 week"]]);
 /** @type {Record<string, number>} */
@@ -154,7 +155,7 @@ export function Costs({ vm }) {
           ? html`<${Empty} icon="billing" title="Nothing was charged yet">Use is charged when its hour ends, when the machine stops, or when it is deleted.<//>`
           : html`<div class="table-wrap"><table class="table">
               <thead><tr><th scope="col">When</th><th scope="col">For</th><th scope="col" class="number">Amount</th></tr></thead>
-              <tbody>${data.items.map((/** @type {any} */ item) => html`<tr key=${item.id}><td><${Time} at=${item.created_at} plain /></td><td class="wrap-any">${item.description}</td><td class="number"><${Money} amount=${item.amount} sign /></td></tr>`)}</tbody>
+              <tbody>${data.items.map((/** @type {any} */ item) => html`<tr key=${item.id}><td><${Time} at=${item.created_at} plain /></td><td class="wrap-any">${item.description}</td><td class="number"><${Money} amount=${item.amount} sign /> <${Explain} id=${item.id} about=${item.description} /></td></tr>`)}</tbody>
             </table></div>`}
     <//>
   <//>`;

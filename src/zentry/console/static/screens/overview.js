@@ -112,7 +112,7 @@ function Alerts({ dashboard }) {
     <${Loaded} of=${dashboard} lines=${3}>
       ${(/** @type {any} */ data) =>
         data.alerts.length === 0
-          ? html`<div class="empty"><span class="art"><${Icon} name="check" /></span><h3>All is well</h3><p>Low credit, machines in error and busy ones show up here.</p></div>`
+          ? html`<div class="empty"><span class="art"><${Icon} name="check" /></span><h2>All is well</h2><p>Low credit, machines in error and busy ones show up here.</p></div>`
           : html`<ul class="lines">
               ${data.alerts.map(
                 (/** @type {any} */ alert, /** @type {number} */ index) => html`<li key=${index}>

@@ -165,7 +165,7 @@ export const Stat = ({ label, value, note, icon, children }) => html`<div class=
 /** An empty place that says what belongs there, and how it gets there from here and from a terminal. @param {{icon: string, title: string, children?: any, action?: any, command?: string}} properties */
 export const Empty = ({ icon, title, children, action, command }) => html`<div class="empty">
   <span class="art"><${Icon} name=${icon} /></span>
-  <h3>${title}</h3>
+  <h2>${title}</h2>
   ${children && html`<p>${children}</p>`}
   ${action}
   ${command && html`<${Snippet} text=${command} />`}
