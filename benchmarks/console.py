@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from benchmarks.harness import MIB, Figure, show
 from tests.support.console import ConsoleUnderTest, answers_with_machines, console_under_test, settled, sign_in
@@ -58,8 +58,8 @@ def _first_screen(console: ConsoleUnderTest) -> Sequence[Figure]:
         page.add_init_script(LONG_TASKS)
         transferred: list[int] = []
         others: list[str] = []
-        page.on("requestfinished", lambda request, into=transferred: into.append(_bytes_of(request)))
-        page.on("request", lambda request, into=others: into.append(httpx.URL(request.url).netloc.decode()))
+        page.on("requestfinished", lambda request: transferred.append(_bytes_of(request)))  # noqa: B023 - closed below
+        page.on("request", lambda request: others.append(httpx.URL(request.url).netloc.decode()))  # noqa: B023 - as above
         page.goto("/console")
         page.get_by_label("E-mail").wait_for()
         interactive.append(page.evaluate("performance.now()"))
@@ -141,6 +141,6 @@ def _click_to_running(page: Page, name: str) -> float:
     )
 
 
-def _bytes_of(request: object) -> int:
-    sizes = request.sizes()  # type: ignore[attr-defined]  # a Request, whose listener is untyped
+def _bytes_of(request: Request) -> int:
+    sizes = request.sizes()
     return int(sizes["responseBodySize"] + sizes["responseHeadersSize"])

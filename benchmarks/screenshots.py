@@ -45,7 +45,7 @@ SCREENS: Final = {
     "keys": "/settings/keys",
 }
 ADMIN_SCREENS: Final = {"admin": "/admin", "simulator": "/admin/simulator"}
-MACHINES: Final = (
+MACHINES: Final[tuple[tuple[str, str, str, str, dict[str, str]], ...]] = (
     ("web-1", "small", "debian-12", "shop", {"env": "prod", "tier": "web"}),
     ("web-2", "small", "debian-12", "shop", {"env": "prod", "tier": "web"}),
     ("db-1", "large", "debian-12", "shop", {"env": "prod", "tier": "db"}),
