@@ -53,6 +53,7 @@ BROAD_EXCEPT_ALLOWED: Final = (
     "api/middleware/",
     "billing/closing.py",
     "billing/meter.py",
+    "mail/worker.py",
     "monitoring/collector.py",
     "operations/runner.py",
     "platform/db/notifications.py",

@@ -1026,8 +1026,9 @@ export interface paths {
          * Refresh the tokens
          * @description Exchange a refresh token for a new pair.
          *
-         *     Each refresh token can be used once. One that comes back later than a few seconds after its use
-         *     has been copied, so the session ends for whoever holds it.
+         *     Each refresh token can be used once. Within a few seconds it is answered with the same successor
+         *     again, for a client whose answer got lost; later it has been copied, so the session ends for
+         *     whoever holds it.
          */
         post: operations["refresh"];
         delete?: never;
@@ -1090,6 +1091,142 @@ export interface paths {
          */
         put: operations["update_profile"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the own sessions
+         * @description Where you are logged in, the newest first: device, address and last use.
+         */
+        get: operations["list_sessions"];
+        put?: never;
+        post?: never;
+        /**
+         * End all other sessions
+         * @description Log every session out but this one.
+         */
+        delete: operations["end_other_sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End a session
+         * @description Log one of your sessions out; within a second its tokens are refused everywhere.
+         */
+        delete: operations["end_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/.well-known/jwks.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the keys that sign access tokens
+         * @description The public keys with which anybody may check access tokens (RFC 7517).
+         *
+         *     It is empty where the platform signs with a shared secret. Anyone may ask.
+         */
+        get: operations["get_jwks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List personal access tokens
+         * @description Your tokens by name, without their secrets; an account has 50 at most.
+         */
+        get: operations["list_personal_tokens"];
+        put?: never;
+        /**
+         * Make a personal access token
+         * @description Make a secret with which a program may do what its scopes say, until it expires or you revoke it.
+         *
+         *     The secret is in this answer and nowhere else.
+         */
+        post: operations["create_personal_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/tokens/{token_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a personal access token
+         * @description One token of yours, without its secret.
+         */
+        get: operations["get_personal_token"];
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a personal access token
+         * @description End a token; within a second it is refused everywhere.
+         */
+        delete: operations["revoke_personal_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/tokens/{token_id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate a personal access token
+         * @description Give a token another secret and its full life again; the old secret ends at once.
+         */
+        post: operations["rotate_personal_token"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3504,6 +3641,59 @@ export interface components {
              */
             seconds: number;
         };
+        /**
+         * JWK
+         * @description A public key (RFC 7517, RFC 8037).
+         */
+        JWK: {
+            /**
+             * Kty
+             * @description The kind of key.
+             * @constant
+             */
+            kty: "OKP";
+            /**
+             * Crv
+             * @description Its curve.
+             * @constant
+             */
+            crv: "Ed25519";
+            /**
+             * Use
+             * @description It is for signatures.
+             * @constant
+             */
+            use: "sig";
+            /**
+             * Alg
+             * @description The one algorithm that it is used with.
+             * @constant
+             */
+            alg: "EdDSA";
+            /**
+             * Kid
+             * @description Its id, by which tokens name it.
+             * @example 8d7a1c0f5e2b4a69
+             */
+            kid: string;
+            /**
+             * X
+             * @description The key in base64url.
+             * @example 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo
+             */
+            x: string;
+        };
+        /**
+         * JWKSet
+         * @description Public keys.
+         */
+        JWKSet: {
+            /**
+             * Keys
+             * @description Of today and, during a rotation, of before.
+             */
+            keys: components["schemas"]["JWK"][];
+        };
         JsonValue: unknown;
         /**
          * LedgerEntryShown
@@ -3980,6 +4170,155 @@ export interface components {
              * @example 0
              */
             meter_lag_seconds: number;
+        };
+        /**
+         * PersonalTokenCreate
+         * @description What a new token is for.
+         * @example {
+         *       "name": "backup script",
+         *       "scopes": [
+         *         "vms:read",
+         *         "vms:write"
+         *       ]
+         *     }
+         */
+        PersonalTokenCreate: {
+            /**
+             * Name
+             * @description What it is for.
+             * @example backup script
+             */
+            name: string;
+            /**
+             * Scopes
+             * @description What it may be used for, as `resource:verb`; `write` does not include `read`.
+             * @example [
+             *       "vms:read",
+             *       "vms:write"
+             *     ]
+             */
+            scopes: ("account:read" | "account:write" | "admin:read" | "admin:write" | "billing:read" | "billing:write" | "events:read" | "events:write" | "monitoring:read" | "monitoring:write" | "operations:read" | "operations:write" | "projects:read" | "projects:write" | "ssh_keys:read" | "ssh_keys:write" | "templates:read" | "templates:write" | "vms:read" | "vms:write" | "webhooks:read" | "webhooks:write")[];
+            /**
+             * Expires In Days
+             * @description Days until it expires.
+             * @default 90
+             * @example 90
+             */
+            expires_in_days: number;
+        };
+        /**
+         * PersonalTokenResponse
+         * @description A token without its secret.
+         */
+        PersonalTokenResponse: {
+            /**
+             * Id
+             * Format: uuid
+             * @description Id of the token.
+             * @example 01936b61-2d3e-7b22-8c5d-6e3f0a4b7c12
+             */
+            id: string;
+            /**
+             * Name
+             * @description What it is for.
+             * @example backup script
+             */
+            name: string;
+            /**
+             * Ending
+             * @description The last four characters of its secret.
+             * @example A7Kd
+             */
+            ending: string;
+            /**
+             * Scopes
+             * @description What it may be used for.
+             * @example [
+             *       "vms:read",
+             *       "vms:write"
+             *     ]
+             */
+            scopes: string[];
+            /**
+             * Created At
+             * Format: date-time
+             * @description When it was made.
+             * @example 2026-01-31T12:00:00Z
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             * @description When it ends.
+             * @example 2026-05-01T12:00:00Z
+             */
+            expires_at: string;
+            /**
+             * Last Used At
+             * @description When it was used last, to the minute.
+             * @example 2026-02-01T08:00:00Z
+             */
+            last_used_at: string | null;
+        };
+        /**
+         * PersonalTokenSecret
+         * @description A token with its secret, which is shown this once.
+         */
+        PersonalTokenSecret: {
+            /**
+             * Id
+             * Format: uuid
+             * @description Id of the token.
+             * @example 01936b61-2d3e-7b22-8c5d-6e3f0a4b7c12
+             */
+            id: string;
+            /**
+             * Name
+             * @description What it is for.
+             * @example backup script
+             */
+            name: string;
+            /**
+             * Ending
+             * @description The last four characters of its secret.
+             * @example A7Kd
+             */
+            ending: string;
+            /**
+             * Scopes
+             * @description What it may be used for.
+             * @example [
+             *       "vms:read",
+             *       "vms:write"
+             *     ]
+             */
+            scopes: string[];
+            /**
+             * Created At
+             * Format: date-time
+             * @description When it was made.
+             * @example 2026-01-31T12:00:00Z
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             * @description When it ends.
+             * @example 2026-05-01T12:00:00Z
+             */
+            expires_at: string;
+            /**
+             * Last Used At
+             * @description When it was used last, to the minute.
+             * @example 2026-02-01T08:00:00Z
+             */
+            last_used_at: string | null;
+            /**
+             * Token
+             * @description Send it as `Authorization: Bearer <token>`. It is shown once, and null when an `Idempotency-Key` is repeated.
+             * @example zpat_4bWJx0uB2ZcV9QmT7kLr3YfHs8NdPgEa6iXoRw5qCvU1t2zA7Kd
+             */
+            token: string | null;
         };
         /**
          * Placement
@@ -4587,6 +4926,58 @@ export interface components {
              * Format: date-time
              */
             timestamp: string;
+        };
+        /**
+         * SessionResponse
+         * @description A session: where somebody is logged in.
+         */
+        SessionResponse: {
+            /**
+             * Id
+             * Format: uuid
+             * @description Id of the session.
+             * @example 01936b61-2d3e-7b22-8c5d-6e3f0a4b7c12
+             */
+            id: string;
+            /**
+             * User Agent
+             * @description What the device called itself at its last use.
+             * @example Mozilla/5.0
+             */
+            user_agent: string;
+            /**
+             * Address
+             * @description Address that it was last used from.
+             * @example 192.0.2.7
+             */
+            address: string;
+            /**
+             * Created At
+             * Format: date-time
+             * @description When it was opened.
+             * @example 2026-01-31T12:00:00Z
+             */
+            created_at: string;
+            /**
+             * Last Used At
+             * Format: date-time
+             * @description When it was opened or its tokens were refreshed last.
+             * @example 2026-02-01T08:00:00Z
+             */
+            last_used_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             * @description When it ends, however much it is used.
+             * @example 2026-03-02T12:00:00Z
+             */
+            expires_at: string;
+            /**
+             * Is Current
+             * @description Whether this is the session that asks.
+             * @example true
+             */
+            is_current: boolean;
         };
         /**
          * Severity
@@ -10427,6 +10818,374 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorResponse"];
                 };
             };
+        };
+    };
+    list_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionResponse"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    end_other_sessions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    end_session: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a session. */
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such session, it has ended, or it is not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    get_jwks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JWKSet"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_personal_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonalTokenResponse"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    create_personal_token: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PersonalTokenCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonalTokenSecret"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `CONFLICT`: The account has a token of this name.; `CONFLICT`: The account has as many tokens as it may have. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    get_personal_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of a personal access token. */
+                token_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonalTokenResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such token, or it is not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    revoke_personal_token: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a personal access token. */
+                token_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such token, or it is not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    rotate_personal_token: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a personal access token. */
+                token_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonalTokenSecret"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such token, or it is not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     list_images: {

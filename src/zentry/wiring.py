@@ -18,9 +18,13 @@ from zentry.accounts.addresses import parse_networks
 from zentry.accounts.limits import SigninLimiter, WriteLimiter
 from zentry.accounts.limits_middleware import RateLimitMiddleware
 from zentry.accounts.middleware import AuthenticationMiddleware, Authenticator
+from zentry.accounts.own_sessions import OwnSessions
 from zentry.accounts.passwords import PasswordHasher
+from zentry.accounts.personal_tokens import PersonalTokenService
+from zentry.accounts.personal_tokens_router import router as personal_tokens_router
 from zentry.accounts.router import router as accounts_router
 from zentry.accounts.service import AuthService
+from zentry.accounts.sessions_router import router as sessions_router
 from zentry.accounts.sweep import sweep_counters
 from zentry.accounts.tokens import AccessTokens, SystemSecrets
 from zentry.accounts.types import OnSignup
@@ -44,6 +48,11 @@ from zentry.billing.usage_router import router as usage_router
 from zentry.compute.driver import ComputeDriver, DriverContext, load_driver
 from zentry.compute.types import Capabilities
 from zentry.console.router import web_console_router
+from zentry.mail.outbox import Outbox
+from zentry.mail.senders import build_sender
+from zentry.mail.sweep import sweep_mails
+from zentry.mail.types import MailSender
+from zentry.mail.worker import MailWorker
 from zentry.monitoring.collector import Collector
 from zentry.monitoring.probe import Probe, RecentRequests
 from zentry.monitoring.prometheus import HTTPMetricsMiddleware, PrometheusPage
@@ -62,6 +71,7 @@ from zentry.platform.db.migrations import Migrations
 from zentry.platform.db.notifications import Notifications
 from zentry.platform.db.service import DatabaseService
 from zentry.platform.keys import load_or_create_signing_key, sealer_of
+from zentry.platform.sealing import Sealer
 from zentry.platform.settings import Settings
 from zentry.platform.signals import Signals
 from zentry.platform.web import Edge, Factories
@@ -116,6 +126,7 @@ class Platform:
     collector: Collector
     reconciler: Reconciler
     resumption: Resumption
+    mailer: MailWorker
     worker: Worker
 
     async def run_worker(self, stop: asyncio.Event) -> None:
@@ -173,7 +184,12 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     requests = RecentRequests()
     key = _signing_key(settings)
     sealer = sealer_of(settings, key)
-    tokens = AccessTokens(key, clock=clock, life_seconds=settings.security.access_token_seconds)
+    tokens = AccessTokens(
+        key,
+        clock=clock,
+        life_seconds=settings.security.access_token_seconds,
+        previous_keys=[key.get_secret_value() for key in settings.security.previous_signing_keys],
+    )
     auth = AuthService(
         database,
         settings=settings.security,
@@ -185,8 +201,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     )
     authenticator = Authenticator(database, tokens=tokens, clock=clock, settings=settings.security)
     kinds = VMLifecycle(database=database, driver=driver, settings=settings, sealer=sealer).kinds()
-    edge = Edge(database, factories(settings, store, clock, kinds, driver.capabilities))
     trusted_proxies = parse_networks(settings.security.trusted_proxies)
+    edge = Edge(database, factories(settings, store, clock, kinds, driver.capabilities, sealer))
     app = create_app(
         settings=settings,
         clock=clock,
@@ -205,6 +221,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             simulator_router,
             billing_router,
             accounts_router,
+            sessions_router,
+            personal_tokens_router,
             catalogue_router,
             activity_router,
             operations_router,
@@ -254,6 +272,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         owner=secrets.token_hex(_OWNER_BYTES),
         store=store,
         requests=requests,
+        sealer=sealer,
+        mail_sender=build_sender(settings.mail, settings.data_dir),
     )
     return Platform(
         settings=settings,
@@ -272,6 +292,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         collector=loops.collector,
         reconciler=loops.reconciler,
         resumption=loops.resumption,
+        mailer=loops.mailer,
         worker=Worker(loops.all),
     )
 
@@ -287,6 +308,7 @@ class Loops:
     sweeper: Sweeper
     reconciler: Reconciler
     resumption: Resumption
+    mailer: MailWorker
 
     @property
     def all(self) -> tuple[Loop, ...]:
@@ -299,6 +321,7 @@ class Loops:
             self.sweeper,
             self.reconciler,
             self.resumption,
+            self.mailer,
         )
 
 
@@ -314,6 +337,8 @@ def assemble_loops(
     owner: str,
     store: SQLMetricsStore,
     requests: RecentRequests,
+    sealer: Sealer,
+    mail_sender: MailSender,
 ) -> Loops:
     """Put the loops of one worker process together; a simulation runs several such workers."""
     return Loops(
@@ -334,22 +359,32 @@ def assemble_loops(
         sweeper=Sweeper(
             database=database,
             clock=clock,
-            sweeps=(sweep_counters, sweep_keys),
+            sweeps=(sweep_counters, sweep_keys, sweep_mails),
             interval_seconds=settings.operations.sweep_seconds,
         ),
         reconciler=Reconciler(
             database=database, driver=driver, settings=settings, clock=clock, signals=signals, owner=owner
         ),
         resumption=Resumption(database=database, settings=settings, clock=clock, signals=signals),
+        mailer=MailWorker(
+            database=database,
+            settings=settings.mail,
+            sender=mail_sender,
+            sealer=sealer,
+            clock=clock,
+            random=random,
+            signals=signals,
+        ),
     )
 
 
-def factories(
+def factories(  # noqa: PLR0917 - no two of one type
     settings: Settings,
     store: SQLMetricsStore,
     clock: Clock,
     kinds: Mapping[str, Kind],
     capabilities: Capabilities,
+    sealer: Sealer,
 ) -> Factories:
     """Return how each service is built inside a unit of work."""
     contents = MachinesOfProject(settings)
@@ -364,6 +399,9 @@ def factories(
         Catalogue: lambda tx: Catalogue(tx, settings.billing),
         MonitoringService: lambda tx: MonitoringService(tx, store=store, settings=settings, clock=clock),
         ActivityService: lambda tx: ActivityService(tx, kinds),
+        PersonalTokenService: lambda tx: PersonalTokenService(tx, SystemSecrets()),
+        OwnSessions: lambda tx: OwnSessions(tx, settings.security),
+        Outbox: lambda tx: Outbox(tx, sealer),
     }
 
 

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from tests.support.contents import contents
 from tests.support.document import Operation, operations
 from tests.support.platform import Account, PlatformUnderTest
+from zentry.accounts.personal_tokens_schemas import PersonalTokenCreate
 from zentry.billing.statements import StatementService
 from zentry.schema.billing import statement_schedule
 from zentry.vms.schemas import SSHKeyCreate
@@ -30,6 +31,7 @@ from zentry.vms.templates_schemas import TemplateCreate
 PUBLIC: Final = frozenset(
     {
         "GET /",
+        "GET /.well-known/jwks.json",
         "GET /api/changelog",
         "GET /api/compatibility",
         "GET /api/version",
@@ -71,6 +73,7 @@ ADMIN: Final = frozenset(
     }
 )
 SSH_KEY: Final = SSHKeyCreate.model_json_schema()["examples"][0]
+TOKEN: Final = PersonalTokenCreate.model_json_schema()["examples"][0]
 TEMPLATE: Final = TemplateCreate.model_json_schema()["examples"][0]
 UNKNOWN: Final = "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"
 ENVELOPE: Final = frozenset(
@@ -226,9 +229,13 @@ async def _given(platform: PlatformUnderTest, status: str) -> Owned:
     template = await platform.client.post("/templates", json=TEMPLATE, headers=ada.headers)
     lines = await platform.client.get("/billing/history", headers=ada.headers)
     statement_id = await _given_statement(platform, ada)
+    [session] = (await platform.client.get("/auth/sessions", headers=ada.headers)).json()
+    token = await platform.client.post("/auth/tokens", json=TOKEN, headers=ada.headers)
     ids = {
         "statement_id": statement_id,
         "record_id": str(lines.json()["items"][0]["id"]),
+        "session_id": session["id"],
+        "token_id": str(token.json()["id"]),
         "project_id": project,
         "vm_id": str(machine["id"]),
         "operation_id": operation_id,
@@ -269,7 +276,18 @@ async def test_an_id_of_somebody_else_is_answered_like_an_unknown_one(platform: 
 
 
 async def test_each_place_for_an_id_is_tried(platform: PlatformUnderTest) -> None:
-    names = ("statement_id", "record_id", "project_id", "vm_id", "operation_id", "snapshot_id", "key_id", "template_id")
+    names = (
+        "statement_id",
+        "record_id",
+        "project_id",
+        "vm_id",
+        "operation_id",
+        "snapshot_id",
+        "key_id",
+        "template_id",
+        "session_id",
+        "token_id",
+    )
     tried = {str(operation): _places(operation, names) for operation in operations(platform)}
 
     assert {name for name, places in tried.items() if places} == {

@@ -127,6 +127,7 @@ async def test_every_write_that_has_a_body_is_tried(platform: PlatformUnderTest)
         "POST /auth/login",
         "POST /auth/refresh",
         "POST /auth/signup",
+        "POST /auth/tokens",
         "POST /billing/credits/add",
         "PATCH /admin/simulator/hosts/{host_name}",
         "PATCH /templates/{template_id}",

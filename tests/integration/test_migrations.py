@@ -22,7 +22,7 @@ from alembic.script import ScriptDirectory
 from tests.support.databases import connect, empty_postgresql, empty_sqlite
 from zentry.platform.db import Database
 from zentry.platform.db.migrations import Migrations, SchemaTooNew, SchemaTooOld
-from zentry.schema import accounts, billing, events, metadata, monitoring, operations, projects, vms
+from zentry.schema import accounts, billing, events, mail, metadata, monitoring, operations, projects, vms
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -98,6 +98,34 @@ def rows() -> list[tuple[sa.Table, dict[str, Any]]]:
             },
         ),
         (accounts.refresh_tokens, {"hash": "h", "session_id": PROJECT, "created_at": NOW, "expires_at": LATER}),
+        (
+            accounts.personal_tokens,
+            {
+                "id": VM,
+                "user_id": USER,
+                "name": "script",
+                "name_key": "script",
+                "hash": "h",
+                "ending": "A7Kd",
+                "scopes": ["vms:read"],
+                "life_days": 90,
+                "created_at": NOW,
+                "expires_at": LATER,
+            },
+        ),
+        (
+            mail.mails,
+            {
+                "id": VM,
+                "key": "k",
+                "user_id": USER,
+                "content": b"sealed",
+                "status": "pending",
+                "due_at": NOW,
+                "expires_at": LATER,
+                "created_at": NOW,
+            },
+        ),
         (accounts.login_failures, {"key": "k", "count": 1, "expires_at": LATER}),
         (accounts.rate_limits, {"key": "k", "expires_at": LATER}),
         (

@@ -7,6 +7,9 @@ import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -153,6 +156,13 @@ class PlatformUnderTest:
         """Let a worker do everything that is due now."""
         while await self.inner.runner.run_once():
             pass
+
+    async def mails(self) -> list[EmailMessage]:
+        """Send what lies in the outbox; return every mail that was sent so far, the oldest first."""
+        while await self.inner.mailer.tick():
+            pass
+        folder = self.settings.data_dir / "mail"
+        return [message_from_bytes(file.read_bytes(), policy=default) for file in sorted(folder.glob("*.eml"))]
 
     async def advance(self, *, meter: bool = True, **by: float) -> None:
         """Let time pass, then let the meter and the workers do what is due."""

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from zentry.platform.errors import Conflict, InvalidInput, NotAllowed, NotAuthenticated, TooManyRequests, Unavailable
+from zentry.platform.errors import (
+    Conflict,
+    InvalidInput,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    TooManyRequests,
+    Unavailable,
+)
 
 
 class EmailTaken(Conflict):
@@ -38,6 +46,34 @@ class AccountDeactivated(NotAllowed):
 
     def __init__(self) -> None:
         super().__init__("This account has been deactivated. Ask the operator of this platform.")
+
+
+class SessionNotFound(NotFound):
+    """There is no such session, it has ended, or it is not the caller's."""
+
+    def __init__(self) -> None:
+        super().__init__("Session")
+
+
+class PersonalTokenNotFound(NotFound):
+    """There is no such token, or it is not the caller's."""
+
+    def __init__(self) -> None:
+        super().__init__("Token")
+
+
+class TokenNameTaken(Conflict):
+    """The account has a token of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"You have a token called {name} already. Choose another name, or rotate that one.")
+
+
+class TooManyTokens(Conflict):
+    """The account has as many tokens as it may have."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"You have {most} tokens, which is the most. Revoke one that is not used.")
 
 
 class WeakPassword(InvalidInput):

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 import structlog
 
 from zentry.accounts.errors import AccountDeactivated, InvalidAccessToken
+from zentry.accounts.personal_tokens import hash_personal_token, is_personal_token
+from zentry.accounts.personal_tokens_repository import USE_NOTED_EVERY, PersonalTokenRepository
 from zentry.accounts.repository import SessionRepository
 from zentry.accounts.tokens import AccessClaims, AccessTokens
 from zentry.platform.caller import Caller
@@ -54,11 +56,28 @@ class Authenticator:
         asked_at = self._clock.monotonic()
         if known is not None and asked_at < known.trusted_until and self._clock.now() < known.expires_at:
             return known.caller
-        claims = self._tokens.verify(token)
-        caller = await self._caller_of(claims)
-        # Counted from before the look at the session: what was revoked since then must not live on.
-        self._remember(key, _Verified(caller, claims.expires_at, trusted_until=asked_at + self._trust_seconds))
+        if is_personal_token(token):
+            caller, expires_at = await self._owner_of(hash_personal_token(token))
+        else:
+            claims = self._tokens.verify(token)
+            caller, expires_at = await self._caller_of(claims), claims.expires_at
+        # Counted from before the look at the row: what was revoked since then must not live on.
+        self._remember(key, _Verified(caller, expires_at, trusted_until=asked_at + self._trust_seconds))
         return caller
+
+    async def _owner_of(self, hash_: str) -> tuple[Caller, datetime]:
+        async with self._database.read() as tx:
+            token = await PersonalTokenRepository(tx).find_state(hash_)
+            now = tx.now
+        if token is None or token.expires_at <= now:
+            raise InvalidAccessToken
+        if not token.is_active:
+            raise AccountDeactivated
+        if token.last_used_at is None or token.last_used_at <= now - USE_NOTED_EVERY:
+            async with self._database.work() as tx:
+                await PersonalTokenRepository(tx).note_use(token.id)
+        caller = Caller(user_id=token.user_id, session_id=token.id, role=token.role, scopes=token.scopes)
+        return caller, token.expires_at
 
     async def _caller_of(self, claims: AccessClaims) -> Caller:
         async with self._database.read() as tx:

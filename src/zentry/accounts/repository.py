@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from zentry.accounts.types import Credentials, SessionState, UsedToken, UserProfile
+from zentry.accounts.types import Client, Credentials, SessionState, SessionView, UsedToken, UserProfile
 from zentry.accounts.upserts import insert_into
 from zentry.platform.caller import Role
-from zentry.platform.db import Transaction
+from zentry.platform.db import Transaction, values
 from zentry.platform.etags import version_of
 from zentry.schema.accounts import login_failures, refresh_tokens, sessions, users
 from zentry.schema.projects import projects
@@ -106,13 +106,13 @@ class SessionRepository:
             revoked_at=row.revoked_at,
         )
 
-    async def touch(self, session_id: UUID) -> tuple[UUID, datetime] | None:
-        """Note that a live session was used and return its account and end; None when it is over."""
+    async def touch(self, session_id: UUID, *, client: Client) -> tuple[UUID, datetime] | None:
+        """Note who used a live session and return its account and end; None when it is over."""
         live = sessions.c.revoked_at.is_(None) & (sessions.c.expires_at > self._tx.now)
         done = await self._tx.execute(
             sa.update(sessions)
             .where(sessions.c.id == session_id, live)
-            .values(last_used_at=self._tx.now)
+            .values(last_used_at=self._tx.now, address=client.address, user_agent=client.user_agent)
             .returning(sessions.c.user_id, sessions.c.expires_at)
         )
         row = done.one_or_none()
@@ -136,22 +136,93 @@ class SessionRepository:
             )
         )
 
-    async def use_refresh_token(self, hash_: str) -> UUID | None:
+    async def use_refresh_token(self, hash_: str, *, salt: str) -> UUID | None:
         """Use up a fresh token and return its session; of any number of callers, one succeeds."""
         fresh = refresh_tokens.c.used_at.is_(None) & (refresh_tokens.c.expires_at > self._tx.now)
         done = await self._tx.execute(
             sa.update(refresh_tokens)
             .where(refresh_tokens.c.hash == hash_, fresh)
-            .values(used_at=self._tx.now)
+            .values(used_at=self._tx.now, salt=salt)
             .returning(refresh_tokens.c.session_id)
         )
         return done.scalar_one_or_none()
 
     async def find_refresh_token(self, hash_: str) -> UsedToken | None:
         """Return what is known of a refresh token."""
-        columns = (refresh_tokens.c.session_id, refresh_tokens.c.expires_at, refresh_tokens.c.used_at)
+        columns = (
+            refresh_tokens.c.session_id,
+            refresh_tokens.c.expires_at,
+            refresh_tokens.c.used_at,
+            refresh_tokens.c.salt,
+        )
         row = (await self._tx.execute(sa.select(*columns).where(refresh_tokens.c.hash == hash_))).one_or_none()
-        return None if row is None else UsedToken(row.session_id, row.expires_at, row.used_at)
+        return None if row is None else UsedToken(row.session_id, row.expires_at, row.used_at, row.salt)
+
+    async def forget_salts(self, session_id: UUID, *, used_before: datetime) -> None:
+        """Make what followed long used tokens impossible to find."""
+        await self._tx.execute(
+            sa.update(refresh_tokens)
+            .where(
+                refresh_tokens.c.session_id == session_id,
+                refresh_tokens.c.used_at < used_before,
+                refresh_tokens.c.salt.is_not(None),
+            )
+            .values(salt=None)
+        )
+
+    async def list_live(self, user_id: UUID, *, used_since: datetime, limit: int) -> Sequence[SessionView]:
+        """Return the sessions of an account that can still be used, the newest first."""
+        query = (
+            sa.select(
+                sessions.c.id,
+                sessions.c.created_at,
+                sessions.c.expires_at,
+                sessions.c.last_used_at,
+                sessions.c.user_agent,
+                sessions.c.address,
+            )
+            .where(self._is_live(user_id), sessions.c.last_used_at > used_since)
+            .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
+            .limit(limit)
+        )
+        return [SessionView(*values(row)) for row in await self._tx.execute(query)]
+
+    async def revoke_of(
+        self, user_id: UUID, *, reason: str, only: UUID | None = None, but: UUID | None = None
+    ) -> Sequence[UUID]:
+        """End the live sessions of an account, or one of them, or all but one; return which."""
+        chosen = [self._is_live(user_id)]
+        if only is not None:
+            chosen.append(sessions.c.id == only)
+        if but is not None:
+            chosen.append(sessions.c.id != but)
+        done = await self._tx.execute(
+            sa.update(sessions)
+            .where(*chosen)
+            .values(revoked_at=self._tx.now, revoked_reason=reason)
+            .returning(sessions.c.id)
+        )
+        return done.scalars().all()
+
+    async def revoke_beyond(self, user_id: UUID, *, most: int) -> None:
+        """End the oldest sessions of an account beyond a number."""
+        surplus = (
+            sa.select(sessions.c.id)
+            .where(self._is_live(user_id))
+            .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
+            .limit(most)
+            .offset(most)
+        )
+        await self._tx.execute(
+            sa.update(sessions)
+            .where(sessions.c.id.in_(surplus))
+            .values(revoked_at=self._tx.now, revoked_reason="too_many")
+        )
+
+    def _is_live(self, user_id: UUID) -> sa.ColumnElement[bool]:
+        return sa.and_(
+            sessions.c.user_id == user_id, sessions.c.revoked_at.is_(None), sessions.c.expires_at > self._tx.now
+        )
 
 
 class FailureRepository:

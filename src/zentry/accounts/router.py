@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, cast
+from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Query, Request, Response, status
+from fastapi import APIRouter, Body, Query, Response, status
 from pydantic import SecretStr
 
-from zentry.accounts.addresses import client_address
+from zentry.accounts.dependencies import AuthDep, ClientDep
 from zentry.accounts.errors import (
     AccountDeactivated,
     EmailTaken,
@@ -20,8 +20,6 @@ from zentry.accounts.errors import (
     WrongCredentials,
 )
 from zentry.accounts.schemas import Token, TokenRefresh, UserLogin, UserResponse, UserSignup, UserUpdate
-from zentry.accounts.service import AuthService
-from zentry.accounts.types import Client
 from zentry.operations.once import OnceDep
 from zentry.platform.errors import (
     IdempotencyMismatch,
@@ -33,25 +31,7 @@ from zentry.platform.errors import (
 from zentry.platform.web import WITH_ETAG, CallerDep, MatchDep, raises
 from zentry.platform.wire import APIResponse
 
-_MAX_USER_AGENT: Final = 200
-
 router = APIRouter(prefix="/auth", tags=["Authentication"])
-
-
-async def _auth(request: Request) -> AuthService:
-    return cast("AuthService", request.app.state.auth)
-
-
-async def _client(request: Request) -> Client:
-    user_agent = "".join(character for character in request.headers.get("user-agent", "") if character.isprintable())
-    return Client(
-        address=client_address(request.scope, request.app.state.trusted_proxies),
-        user_agent=user_agent[:_MAX_USER_AGENT],
-    )
-
-
-AuthDep = Annotated[AuthService, Depends(_auth)]
-ClientDep = Annotated[Client, Depends(_client)]
 
 
 @router.post(
@@ -97,6 +77,7 @@ async def login(body: UserLogin, auth: AuthDep, client: ClientDep, response: Res
 )
 async def refresh(
     auth: AuthDep,
+    client: ClientDep,
     response: Response,
     body: Annotated[TokenRefresh | None, Body(description="The refresh token; preferred over the query.")] = None,
     refresh_token: Annotated[
@@ -110,13 +91,14 @@ async def refresh(
 ) -> Token:
     """Exchange a refresh token for a new pair.
 
-    Each refresh token can be used once. One that comes back later than a few seconds after its use
-    has been copied, so the session ends for whoever holds it.
+    Each refresh token can be used once. Within a few seconds it is answered with the same successor
+    again, for a client whose answer got lost; later it has been copied, so the session ends for
+    whoever holds it.
     """
     sent = refresh_token if body is None else body.refresh_token
     if sent is None:
         raise NotAuthenticated('Send the refresh token in the body: {"refresh_token": "…"}.')
-    return _answer(response, Token.of(await auth.refresh_token(sent.get_secret_value())))
+    return _answer(response, Token.of(await auth.refresh_token(sent.get_secret_value(), client=client)))
 
 
 @router.post(

@@ -10,9 +10,9 @@ from pydantic import ConfigDict, Field, SecretStr
 
 from zentry.accounts.identity import MAX_EMAIL_LENGTH, MAX_NAME_LENGTH, MIN_NAME_LENGTH, NAME_PATTERN
 from zentry.accounts.passwords import MAX_PASSWORD_LENGTH, ONE_CHARACTER_PATTERN
-from zentry.accounts.types import IssuedTokens, UserProfile
+from zentry.accounts.types import IssuedTokens, SessionView, UserProfile
 from zentry.platform import money
-from zentry.platform.caller import Role
+from zentry.platform.caller import Caller, Role
 from zentry.platform.wire import ReadModel, WriteModel
 
 _PASSWORD = "correct horse battery"  # noqa: S105 - the example in the documentation
@@ -158,3 +158,49 @@ class Token(ReadModel):
             expires_in=issued.expires_in_seconds,
             user=UserResponse.of(issued.user),
         )
+
+
+class SessionResponse(ReadModel):
+    """A session: where somebody is logged in."""
+
+    id: UUID = Field(description="Id of the session.", examples=["01936b61-2d3e-7b22-8c5d-6e3f0a4b7c12"])
+    user_agent: str = Field(description="What the device called itself at its last use.", examples=["Mozilla/5.0"])
+    address: str = Field(description="Address that it was last used from.", examples=["192.0.2.7"])
+    created_at: datetime = Field(description="When it was opened.", examples=["2026-01-31T12:00:00Z"])
+    last_used_at: datetime = Field(
+        description="When it was opened or its tokens were refreshed last.", examples=["2026-02-01T08:00:00Z"]
+    )
+    expires_at: datetime = Field(
+        description="When it ends, however much it is used.", examples=["2026-03-02T12:00:00Z"]
+    )
+    is_current: bool = Field(description="Whether this is the session that asks.", examples=[True])
+
+    @classmethod
+    def of(cls, session: SessionView, *, caller: Caller) -> SessionResponse:
+        """Return the wire shape of a session."""
+        return cls(
+            id=session.id,
+            user_agent=session.user_agent,
+            address=session.address,
+            created_at=session.created_at,
+            last_used_at=session.last_used_at,
+            expires_at=session.expires_at,
+            is_current=session.id == caller.session_id,
+        )
+
+
+class JWK(ReadModel):
+    """A public key (RFC 7517, RFC 8037)."""
+
+    kty: Literal["OKP"] = Field(description="The kind of key.")
+    crv: Literal["Ed25519"] = Field(description="Its curve.")
+    use: Literal["sig"] = Field(description="It is for signatures.")
+    alg: Literal["EdDSA"] = Field(description="The one algorithm that it is used with.")
+    kid: str = Field(description="Its id, by which tokens name it.", examples=["8d7a1c0f5e2b4a69"])
+    x: str = Field(description="The key in base64url.", examples=["11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"])
+
+
+class JWKSet(ReadModel):
+    """Public keys."""
+
+    keys: list[JWK] = Field(description="Of today and, during a rotation, of before.")

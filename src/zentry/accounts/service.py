@@ -62,7 +62,7 @@ class AuthService:
         self._on_signup = tuple(on_signup)
         self._failures_allowed = settings.login_failures
         self._pause = timedelta(seconds=settings.login_pause_seconds)
-        self._session_life = timedelta(seconds=settings.refresh_token_seconds)
+        self._settings = settings
 
     async def signup(self, *, email: str, name: str, password: str, client: Client) -> IssuedTokens:
         """Create an account and log it in."""
@@ -109,10 +109,10 @@ class AuthService:
             raise WrongCredentials
         return await self._record_login(found, password=password, failure_key=key, client=client)
 
-    async def refresh_token(self, refresh_token: str) -> IssuedTokens:
+    async def refresh_token(self, refresh_token: str, *, client: Client) -> IssuedTokens:
         """Exchange a refresh token for new tokens; each can be used once."""
         async with self._database.work() as tx:
-            issued = await self._sessions(tx).rotate(refresh_token)
+            issued = await self._sessions(tx).rotate(refresh_token, client=client)
         if issued is None:
             raise InvalidRefreshToken
         return issued
@@ -122,6 +122,11 @@ class AuthService:
         async with self._database.work() as tx:
             await self._sessions(tx).close(caller.session_id)
             return tx.now
+
+    @property
+    def public_keys(self) -> list[dict[str, str]]:
+        """The keys with which anybody may check access tokens; none where they are shared secrets."""
+        return self._tokens.public_keys
 
     async def get_current_user(self, caller: Caller) -> UserProfile:
         """Return the caller's account with its figures."""
@@ -173,7 +178,7 @@ class AuthService:
             await _record(tx, "account.login_refused", user_id=user_id, reason="wrong_password")
 
     def _sessions(self, tx: Transaction) -> SessionService:
-        return SessionService(tx, tokens=self._tokens, secrets=self._secrets, life=self._session_life)
+        return SessionService(tx, tokens=self._tokens, secrets=self._secrets, settings=self._settings)
 
 
 async def _get_profile(tx: Transaction, user_id: UUID) -> UserProfile:

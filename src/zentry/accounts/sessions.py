@@ -8,22 +8,28 @@ from uuid import UUID
 
 from zentry.accounts.errors import AccountDeactivated, InvalidRefreshToken
 from zentry.accounts.repository import SessionRepository, UserRepository
-from zentry.accounts.tokens import AccessTokens, SecretSource, hash_refresh_token, new_refresh_token
+from zentry.accounts.tokens import AccessTokens, SecretSource, hash_refresh_token, new_refresh_token, successor_of
 from zentry.accounts.types import Client, IssuedTokens
 from zentry.events.recorder import EventRecorder
 from zentry.platform.db import Transaction
+from zentry.platform.settings import SecuritySettings
 
 REUSE_GRACE: Final = timedelta(seconds=10)
+MOST_SESSIONS: Final = 100
+"""Of one account; a login beyond them ends the oldest."""
 
 
 class SessionService:
     """The rules about sessions. Runs inside the caller's transaction and never commits."""
 
-    def __init__(self, tx: Transaction, *, tokens: AccessTokens, secrets: SecretSource, life: timedelta) -> None:
+    def __init__(
+        self, tx: Transaction, *, tokens: AccessTokens, secrets: SecretSource, settings: SecuritySettings
+    ) -> None:
         self._tx = tx
         self._tokens = tokens
         self._secrets = secrets
-        self._life = life
+        self._life = timedelta(seconds=settings.session_seconds)
+        self._refresh_life = timedelta(seconds=settings.refresh_token_seconds)
         self._sessions = SessionRepository(tx)
         self._users = UserRepository(tx)
         self._events = EventRecorder(tx)
@@ -43,6 +49,7 @@ class SessionService:
                 "address": client.address,
             }
         )
+        await self._sessions.revoke_beyond(user_id, most=MOST_SESSIONS)
         await self._events.record(
             "account.logged_in",
             resource_type="user",
@@ -51,23 +58,33 @@ class SessionService:
             actor_id=user_id,
             data={"session_id": str(session_id)},
         )
-        return await self._issue(user_id, session_id=session_id, expires_at=expires_at)
+        refresh_token = new_refresh_token(self._secrets)
+        await self._keep(refresh_token, session_id=session_id, expires_at=expires_at)
+        return await self._issue(user_id, refresh_token, session_id=session_id, expires_at=expires_at)
 
-    async def rotate(self, refresh_token: str) -> IssuedTokens | None:
+    async def rotate(self, refresh_token: str, *, client: Client) -> IssuedTokens | None:
         """Exchange a refresh token for new tokens of its session.
 
         None means that the token is refused and that the transaction holds the trace of it:
         the caller commits first and refuses then.
         """
-        hash_ = hash_refresh_token(refresh_token)
-        session_id = await self._sessions.use_refresh_token(hash_) or await self._judge_reuse(hash_)
+        hash_, salt = hash_refresh_token(refresh_token), self._secrets.token()
+        session_id = await self._sessions.use_refresh_token(hash_, salt=salt)
+        is_first = session_id is not None
         if session_id is None:
-            return None
-        session = await self._sessions.touch(session_id)
+            judged = await self._judge_reuse(hash_)
+            if judged is None:
+                return None
+            session_id, salt = judged
+        session = await self._sessions.touch(session_id, client=client)
         if session is None:
             raise InvalidRefreshToken
         user_id, expires_at = session
-        return await self._issue(user_id, session_id=session_id, expires_at=expires_at)
+        successor = successor_of(refresh_token, salt=salt)
+        if is_first:
+            await self._keep(successor, session_id=session_id, expires_at=expires_at)
+            await self._sessions.forget_salts(session_id, used_before=self._tx.now - REUSE_GRACE)
+        return await self._issue(user_id, successor, session_id=session_id, expires_at=expires_at)
 
     async def close(self, session_id: UUID) -> None:
         """End a session because its owner asked; once more changes nothing."""
@@ -75,18 +92,19 @@ class SessionService:
         if user_id is not None:
             await self._record_end("account.logged_out", user_id=user_id, session_id=session_id, cause="user")
 
-    async def _judge_reuse(self, hash_: str) -> UUID | None:
-        """Return the session if a used token may be used once more, else end the session.
+    async def _judge_reuse(self, hash_: str) -> tuple[UUID, str] | None:
+        """Return session and salt if a used token may be used once more, else end the session.
 
         A client whose answer got lost, or two of its requests at once, look like a thief for a
-        moment. Within the grace they get further tokens of the same session. Each is a branch of
-        its own for now; handing out the same successor again is what shall become of it.
+        moment. Within the grace they get what the first one got: the session goes on in one line.
         """
         token = await self._sessions.find_refresh_token(hash_)
         if token is None or token.used_at is None or token.expires_at <= self._tx.now:
             raise InvalidRefreshToken
         if self._tx.now - token.used_at <= REUSE_GRACE:
-            return token.session_id
+            if token.salt is None:
+                raise InvalidRefreshToken
+            return token.session_id, token.salt
         user_id = await self._sessions.revoke(token.session_id, reason="refresh_token_reuse")
         if user_id is not None:
             await self._record_end(
@@ -105,16 +123,21 @@ class SessionService:
             data={"session_id": str(session_id)},
         )
 
-    async def _issue(self, user_id: UUID, *, session_id: UUID, expires_at: datetime) -> IssuedTokens:
+    async def _keep(self, refresh_token: str, *, session_id: UUID, expires_at: datetime) -> None:
+        await self._sessions.insert_refresh_token(
+            hash_=hash_refresh_token(refresh_token),
+            session_id=session_id,
+            expires_at=min(self._tx.now + self._refresh_life, expires_at),
+        )
+
+    async def _issue(
+        self, user_id: UUID, refresh_token: str, *, session_id: UUID, expires_at: datetime
+    ) -> IssuedTokens:
         user = await self._users.find_profile(user_id)
         assert user is not None, "a session belongs to an account"
         if not user.is_active:
             raise AccountDeactivated
         access_token, lives_seconds = self._tokens.issue(
             user_id=user_id, session_id=session_id, now=self._tx.now, not_after=expires_at
-        )
-        refresh_token = new_refresh_token(self._secrets)
-        await self._sessions.insert_refresh_token(
-            hash_=hash_refresh_token(refresh_token), session_id=session_id, expires_at=expires_at
         )
         return IssuedTokens(access_token, refresh_token, expires_in_seconds=lives_seconds, user=user)

@@ -1,4 +1,4 @@
-"""Forgets counters that protect nothing any more, a bounded number at a time."""
+"""Forgets counters that protect nothing any more and sessions that are over, a bounded number at a time."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import Final
 import sqlalchemy as sa
 
 from zentry.platform.db import Transaction
-from zentry.schema.accounts import login_failures, rate_limits
+from zentry.schema.accounts import login_failures, rate_limits, sessions
 
 BATCH: Final = 1000
 
 
 async def sweep_counters(tx: Transaction) -> int:
-    """Delete counters whose time is over and return how many; a full batch says that there may be more."""
+    """Delete counters and sessions whose time is over and return how many; a full batch says that there may be more."""
     swept = 0
     for key, ends_at in (
         (login_failures.c.key, login_failures.c.expires_at),
         (rate_limits.c.key, rate_limits.c.expires_at),
+        (sessions.c.id, sessions.c.expires_at),  # Their refresh tokens go with them.
     ):
         over = sa.select(key).where(ends_at <= tx.now).order_by(ends_at).limit(BATCH)
         # The time is asked once more: a counter that was used since it was chosen stays.

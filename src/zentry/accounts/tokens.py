@@ -8,9 +8,11 @@ it looks, so there is nothing to find between what was signed and what is read.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
@@ -20,19 +22,23 @@ import jwt
 from jwt.utils import base64url_encode
 
 from zentry.accounts.errors import InvalidAccessToken, InvalidRefreshToken
+from zentry.accounts.signing import parse_signing_key
 from zentry.platform.clock import Clock
 from zentry.platform.ids import parse_id
 
-ALGORITHM: Final = "HS256"
 ISSUER: Final = "zentry"
 AUDIENCE: Final = "zentry-api"
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - the media type of RFC 9068, no secret
 MAX_TOKEN_LENGTH: Final = 1024
-MIN_KEY_LENGTH: Final = 32
 
 _CLAIMS: Final = ("sub", "sid", "iat", "exp", "iss", "aud")
-# A signature of 32 bytes is 43 characters, and the last of them has two bits to spare: they are zero.
-_SPELLING: Final = re.compile(r"[A-Za-z0-9_-]{1,200}\.[A-Za-z0-9_-]{1,700}\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
+_SIGNED: Final = r"[A-Za-z0-9_-]{1,200}\.[A-Za-z0-9_-]{1,700}\."
+# A signature of 32 bytes is 43 characters, and the last of them has two bits to spare: they are zero. One of 64 bytes
+# is 86 characters with four bits to spare.
+_SPELLINGS: Final = {
+    "HS256": re.compile(_SIGNED + r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"),
+    "EdDSA": re.compile(_SIGNED + r"[A-Za-z0-9_-]{85}[AQgw]"),
+}
 _REFRESH_SPELLING: Final = re.compile(r"zr_[A-Za-z0-9_-]{43}")
 # Hosts disagree a little about the time. A token of "the future" gains nothing by it: its end has no leeway.
 _HOSTS_DISAGREE: Final = timedelta(seconds=60)
@@ -73,16 +79,19 @@ class AccessClaims:
 
 
 class AccessTokens:
-    """Signs and checks access tokens with one key and one algorithm."""
+    """Signs access tokens with one key, and checks them with that one and those that it follows."""
 
-    def __init__(self, signing_key: str, *, clock: Clock, life_seconds: int) -> None:
-        if len(signing_key) < MIN_KEY_LENGTH:
-            raise ValueError(f"a signing key has at least {MIN_KEY_LENGTH} characters")
+    def __init__(self, signing_key: str, *, clock: Clock, life_seconds: int, previous_keys: Sequence[str] = ()) -> None:
         self._clock = clock
         self._life = timedelta(seconds=life_seconds)
-        self._current = hashlib.sha256(b"kid:" + signing_key.encode()).hexdigest()[:16]
-        # `kid` is an index into this and nothing else; a rotated key joins it here.
-        self._keys = {self._current: signing_key}
+        self._current = parse_signing_key(signing_key)
+        # `kid` is an index into this and nothing else.
+        self._keys = {key.kid: key for key in (*map(parse_signing_key, previous_keys), self._current)}
+
+    @property
+    def public_keys(self) -> list[dict[str, str]]:
+        """The public halves of the keys, as JWKs; shared secrets have none."""
+        return [key.public for key in self._keys.values() if key.public is not None]
 
     def issue(self, *, user_id: UUID, session_id: UUID, now: datetime, not_after: datetime) -> tuple[str, int]:
         """Return a token and the seconds that it lives, which is never beyond its session."""
@@ -96,26 +105,32 @@ class AccessTokens:
             "iss": ISSUER,
             "aud": AUDIENCE,
         }
-        headers = {"kid": self._current, "typ": TOKEN_TYPE}
-        text = jwt.encode(claims, self._keys[self._current], algorithm=ALGORITHM, headers=headers)
+        key = self._current
+        headers = {"kid": key.kid, "typ": TOKEN_TYPE}
+        text = jwt.encode(claims, key.signs_with, algorithm=key.algorithm, headers=headers)
         return text, expires_at - issued_at
 
     def verify(self, text: str) -> AccessClaims:
         """Return what the token says, or raise `InvalidAccessToken`; nothing is looked up."""
-        if len(text) > MAX_TOKEN_LENGTH or not _SPELLING.fullmatch(text):
+        if len(text) > MAX_TOKEN_LENGTH or not any(spelling.fullmatch(text) for spelling in _SPELLINGS.values()):
             raise InvalidAccessToken
         return self._checked(self._decode(text))
 
     def _decode(self, text: str) -> dict[str, Any]:
         try:
             header = jwt.get_unverified_header(text)
-            if header != {"alg": ALGORITHM, "typ": TOKEN_TYPE, "kid": header.get("kid")}:
+            key = self._keys.get(header.get("kid", ""))
+            if key is None or header != {"alg": key.algorithm, "typ": TOKEN_TYPE, "kid": key.kid}:
                 raise InvalidAccessToken
-            key = self._keys.get(header["kid"])
-            if key is None:
+            if not _SPELLINGS[key.algorithm].fullmatch(text):
                 raise InvalidAccessToken
             claims: dict[str, Any] = jwt.decode(
-                text, key, algorithms=[ALGORITHM], options=_OPTIONS, audience=AUDIENCE, issuer=ISSUER
+                text,
+                key.verifies_with,
+                algorithms=[key.algorithm],
+                options=_OPTIONS,
+                audience=AUDIENCE,
+                issuer=ISSUER,
             )
         except (jwt.InvalidTokenError, ValueError, TypeError, RecursionError) as error:
             raise InvalidAccessToken from error
@@ -144,6 +159,16 @@ class AccessTokens:
 def new_refresh_token(source: SecretSource) -> str:
     """Return a fresh refresh token."""
     return f"zr_{source.token()}"
+
+
+def successor_of(refresh_token: str, *, salt: str) -> str:
+    """Return the token that follows another one.
+
+    The salt is secret and random, so nobody can tell it from the old token alone; with the salt in
+    the row and the old token in hand it is found again, so that a client that asks twice gets it twice.
+    """
+    made = hmac.digest(salt.encode(), refresh_token.encode(), "sha256")
+    return f"zr_{base64url_encode(made).decode()}"
 
 
 def hash_refresh_token(text: str) -> str:

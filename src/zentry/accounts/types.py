@@ -73,12 +73,52 @@ class SessionState:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionView:
+    """A session as its owner sees it."""
+
+    id: UUID
+    created_at: datetime
+    expires_at: datetime
+    last_used_at: datetime
+    user_agent: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class UsedToken:
     """A refresh token that was presented again."""
 
     session_id: UUID
     expires_at: datetime
     used_at: datetime | None
+    salt: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalToken:
+    """A personal access token as its owner sees it."""
+
+    id: UUID
+    name: str
+    ending: str
+    scopes: list[str]
+    life_days: int
+    created_at: datetime
+    expires_at: datetime
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenState:
+    """A personal access token and its account, as the next request must see them."""
+
+    id: UUID
+    user_id: UUID
+    role: Role
+    is_active: bool
+    scopes: frozenset[str]
+    expires_at: datetime
+    last_used_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

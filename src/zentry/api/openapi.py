@@ -39,6 +39,7 @@ _SAME_VM: Final = {"vm_id": "$response.body#/data/vm_id"}
 _SNAPSHOT: Final = {"snapshot_id": "$response.body#/id"}
 _KEY: Final = {"key_id": "$response.body#/id"}
 _TEMPLATE: Final = {"template_id": "$response.body#/id"}
+_TOKEN: Final = {"token_id": "$response.body#/id"}
 _PROJECT: Final = {"project_id": "$response.body#/id"}
 _OPERATION: Final = Link("get_operation", {"operation_id": "$response.body#/data/operation_id"})
 _CANCEL: Final = Link("cancel_operation", {"operation_id": "$response.body#/data/operation_id"})
@@ -102,6 +103,12 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
         Link("delete_template", _TEMPLATE),
         Link("create_vm", body={"template_id": "$response.body#/id"}),
     ),
+    "create_personal_token": (
+        Link("get_personal_token", _TOKEN),
+        Link("rotate_personal_token", _TOKEN),
+        Link("revoke_personal_token", _TOKEN),
+    ),
+    "list_sessions": (Link("end_session", {"session_id": "$response.body#/0/id"}),),
     "get_simulator": (Link("change_host", {"host_name": "$response.body#/hosts/0/name"}),),
     "add_fault": (Link("remove_fault", {"fault_id": "$response.body#/id"}),),
     "resize_vm": (_OPERATION, _CANCEL, Link("get_vm", _SAME_VM)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 
@@ -14,15 +15,21 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+_ADMIN_SCOPES: Final = frozenset({"admin:read", "admin:write"})
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """An authenticated account, as far as the request needs to know it."""
 
     user_id: UUID
     session_id: UUID
+    """Of the session, or of the token that stands for one."""
     role: Role
+    scopes: frozenset[str] | None = None
+    """What a token may be used for; None for a session, which may do what its account may."""
 
     @property
     def is_admin(self) -> bool:
-        """Tell whether the account administers the platform."""
-        return self.role is Role.ADMIN
+        """Tell whether the account administers the platform, and this is no token that was not made for it."""
+        return self.role is Role.ADMIN and (self.scopes is None or not self.scopes.isdisjoint(_ADMIN_SCOPES))

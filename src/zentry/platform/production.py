@@ -129,6 +129,23 @@ def _bcrypt_cost(settings: Settings) -> Iterator[Problem]:
         )
 
 
+def _mail(settings: Settings) -> Iterator[Problem]:
+    mail = settings.mail
+    if mail.transport != "smtp":
+        yield Problem(
+            "ZENTRY_MAIL__TRANSPORT",
+            "Mails are not sent, so nobody can reset a password.",
+            "Set it to smtp, and ZENTRY_MAIL__HOST to your mail server.",
+            fatal=False,
+        )
+    elif mail.tls == "none" and not _is_local(mail.host):
+        yield Problem(
+            "ZENTRY_MAIL__TLS",
+            f"Mails with links that open accounts cross the network to {mail.host} in the clear.",
+            "Set it to starttls or tls.",
+        )
+
+
 def _log_format(settings: Settings) -> Iterator[Problem]:
     if settings.log.format == "console":
         yield Problem(
@@ -147,6 +164,7 @@ _CHECKS: Final[tuple[Callable[[Settings], Iterator[Problem]], ...]] = (
     _postgresql,
     _self_service_credit,
     _bcrypt_cost,
+    _mail,
     _log_format,
 )
 

@@ -77,7 +77,11 @@ class SecuritySettings(Group):
 
     signing_key: SecretStr = Field(
         SecretStr(""),
-        description="Secret of at least 32 characters that signs tokens; empty keeps one in the data directory.",
+        description="Secret of at least 32 characters that signs tokens, or an Ed25519 private key in PEM; empty keeps "
+        "one in the data directory.",
+    )
+    previous_signing_keys: tuple[SecretStr, ...] = Field(
+        (), max_length=5, description="Keys whose tokens are still accepted after a rotation, as a JSON list."
     )
     encryption_keys: tuple[SecretStr, ...] = Field(
         (),
@@ -91,7 +95,10 @@ class SecuritySettings(Group):
     password_min_length: int = Field(8, ge=8, le=128, description="Shortest password in characters.")
     access_token_seconds: int = Field(3600, ge=60, le=86_400, description="Life of an access token.")
     refresh_token_seconds: int = Field(
-        604_800, ge=3600, le=31_536_000, description="Life of a refresh token and its session."
+        604_800, ge=3600, le=31_536_000, description="Life of a refresh token: a session that is not used for it ends."
+    )
+    session_seconds: int = Field(
+        2_592_000, ge=3600, le=31_536_000, description="Life of a session, however much it is used."
     )
     token_cache_seconds: Annotated[float, Field(ge=0, le=1)] = Field(
         1.0, description="How long a verified token is trusted without a look at its session."
@@ -256,6 +263,30 @@ class MonitoringSettings(Group):
     retention_days: int = Field(14, ge=1, le=3650, description="How long samples are kept.")
 
 
+class MailSettings(Group):
+    """Mails to users."""
+
+    transport: Annotated[str, Field(pattern="^(file|console|smtp)$")] = Field(
+        "file", description="smtp sends; file writes into `mail` in the data directory, console into the log."
+    )
+    host: str = Field("localhost", description="SMTP server.")
+    port: Port = Field(587, description="Its port.")
+    tls: Annotated[str, Field(pattern="^(starttls|tls|none)$")] = Field(
+        "starttls", description="starttls (port 587) or tls (port 465), both with a checked certificate; or none."
+    )
+    ca_file: str = Field("", description="Certificates of the authority of the server; empty takes the system's.")
+    username: str = Field("", description="Account at the SMTP server; empty sends without one.")
+    password: SecretStr = Field(SecretStr(""), description="Its password.")
+    sender_address: Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+$")] = Field(
+        "no-reply@zentry.example", description="Address that mails come from."
+    )
+    sender_name: str = Field("Zentry Cloud", max_length=100, description="Name that mails come from.")
+    timeout_seconds: Positive = Field(30.0, le=300, description="Longest time to hand over one mail.")
+    max_attempts: int = Field(10, ge=1, le=100, description="Tries before a mail is given up.")
+    retry_seconds: Positive = Field(30.0, le=3600, description="Pause after the first failure; it doubles each time.")
+    poll_seconds: Positive = Field(30.0, le=3600, description="Look for mails at least this often.")
+
+
 class LogSettings(Group):
     """The log."""
 
@@ -292,6 +323,7 @@ class Settings(BaseSettings):
     reconciler: ReconcilerSettings = ReconcilerSettings()
     quotas: QuotaSettings = QuotaSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
+    mail: MailSettings = MailSettings()
     log: LogSettings = LogSettings()
 
     @property

@@ -15,6 +15,7 @@ from typing import Final, Self
 OPERATIONS_DUE: Final = "operations.due"
 OPERATION_ENDED: Final = "operations.ended"
 CREDIT_ADDED: Final = "billing.credit_added"
+MAIL_DUE: Final = "mail.due"
 
 
 class Signals:

@@ -16,6 +16,7 @@ from zentry.platform.caller import Caller
 from zentry.platform.db import Database, Transaction
 from zentry.platform.errors import NotAllowed, NotAuthenticated, ZentryError
 from zentry.platform.etags import Precondition, parse_if_match
+from zentry.platform.scopes import ensure_scope
 from zentry.platform.sealing import Sealer
 
 Service = TypeVar("Service")
@@ -54,7 +55,9 @@ class BearerScheme(SecurityBase):
 
     def __init__(self) -> None:
         self.model = HTTPBearer(
-            bearerFormat="JWT", description="The `access_token` of sign-up or login: `Authorization: Bearer <token>`."
+            bearerFormat="JWT",
+            description="The `access_token` of sign-up or login, or a personal access token: "
+            "`Authorization: Bearer <token>`.",
         )
         self.scheme_name = "BearerAuth"
 
@@ -62,6 +65,8 @@ class BearerScheme(SecurityBase):
         """Return who asks, as the authentication middleware found out, or raise."""
         caller = request.scope.get("zentry.caller")
         if isinstance(caller, Caller):
+            if caller.scopes is not None:
+                ensure_scope(caller.scopes, method=request.method, path=request.scope["route"].path)
             return caller
         if isinstance(caller, ZentryError):
             raise caller

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from zentry.platform.caller import Role
-from zentry.platform.db.types import Instant
+from zentry.platform.db.types import Document, Instant
 from zentry.schema.metadata import metadata, one_of
 
 users = sa.Table(
@@ -56,7 +56,8 @@ sessions = sa.Table(
     sa.Column("revoked_reason", sa.Text),
     sa.Column("user_agent", sa.Text, nullable=False),
     sa.Column("address", sa.Text, nullable=False),
-    sa.Index("ix_sessions_user_id", "user_id"),
+    sa.Index("ix_sessions_user_id", "user_id", "created_at", "id"),
+    sa.Index("ix_sessions_expires_at", "expires_at"),
 )
 
 refresh_tokens = sa.Table(
@@ -67,7 +68,28 @@ refresh_tokens = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("expires_at", Instant, nullable=False),
     sa.Column("used_at", Instant),
+    sa.Column(
+        "salt", sa.Text, comment="With the token itself it gives the one that followed; null before and long after."
+    ),
     sa.Index("ix_refresh_tokens_session_id", "session_id"),
+)
+
+personal_tokens = sa.Table(
+    "personal_tokens",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("name_key", sa.Text, nullable=False, comment="Case-folded; what uniqueness means."),
+    sa.Column("hash", sa.Text, nullable=False, comment="SHA-256 of the token; the token itself is nowhere."),
+    sa.Column("ending", sa.Text, nullable=False, comment="The last four characters, for its owner."),
+    sa.Column("scopes", Document, nullable=False),
+    sa.Column("life_days", sa.Integer, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("last_used_at", Instant, comment="To the minute."),
+    sa.UniqueConstraint("hash"),
+    sa.UniqueConstraint("user_id", "name_key"),
 )
 
 login_failures = sa.Table(

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from email.message import EmailMessage
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -177,7 +178,9 @@ class Simulation:
     async def _main(self) -> None:
         self._stop = asyncio.Event()
         auth = self._auth()
-        edge = Edge(self._database, factories(self._settings, self._metrics, self._clock, {}, CAPABILITIES))
+        edge = Edge(
+            self._database, factories(self._settings, self._metrics, self._clock, {}, CAPABILITIES, self._sealer)
+        )
         city = City(
             scenario=self._scenario,
             seed=self._seed,
@@ -265,6 +268,8 @@ class Simulation:
             owner=process.name,
             store=self._metrics,
             requests=RecentRequests(),
+            sealer=self._sealer,
+            mail_sender=_NoMail(),
         )
         await Worker(loops).run(asyncio.Event())
 
@@ -452,6 +457,14 @@ class _NoHasher:
         """Leave it as it is."""
         del hashed
         return False
+
+
+class _NoMail:
+    """Delivers nothing, because nobody reads."""
+
+    async def send(self, message: EmailMessage) -> None:
+        """Drop it."""
+        del message
 
 
 class _CountedSecrets:

@@ -13,11 +13,14 @@ from uuid import UUID
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.unit.accounts.world import SIGNING_KEY, START
 from zentry.accounts.errors import InvalidAccessToken, InvalidRefreshToken
 from zentry.accounts.tokens import AccessTokens, SystemSecrets, hash_refresh_token, new_refresh_token
 from zentry.platform.clock import ManualClock
+from zentry.platform.keys import SigningKeyUnusable
 
 USER = UUID("01980f3c-7c1e-7d42-9a56-2f4f0f1f6a10")
 SESSION = UUID("01980f3c-7c1e-7d42-9a56-2f4f0f1f6a11")
@@ -225,9 +228,52 @@ def test_another_key_and_another_digest_are_refused(tokens: AccessTokens) -> Non
             tokens.verify(forged)
 
 
-def test_a_short_signing_key_is_refused(clock: ManualClock) -> None:
-    with pytest.raises(ValueError, match="32"):
-        AccessTokens("short", clock=clock, life_seconds=3600)
+@pytest.fixture(scope="module")
+def pem() -> str:
+    private = Ed25519PrivateKey.generate()
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def test_a_key_pair_signs_with_its_one_algorithm_and_no_character_can_be_changed(clock: ManualClock, pem: str) -> None:
+    pair = AccessTokens(pem, clock=clock, life_seconds=3600)
+    text = good(pair)
+    [public] = pair.public_keys
+    raw = base64.urlsafe_b64decode(public["x"] + "=")
+
+    assert pair.verify(text).user_id == USER
+    assert header_of(text) == {"alg": "EdDSA", "typ": "at+jwt", "kid": public["kid"]}
+    for at in range(len(text) - 90, len(text)):
+        for new in "AQgwBx_=":
+            if new != text[at]:
+                with pytest.raises(InvalidAccessToken):
+                    pair.verify(text[:at] + new + text[at + 1 :])
+    # Whoever has the public key alone cannot make it the secret of the other algorithm.
+    for secret in (raw, public["x"].encode(), pem.encode()):
+        for algorithm in ("HS256", "EdDSA"):
+            header = {"alg": algorithm, "typ": "at+jwt", "kid": public["kid"]}
+            signed = f"{encode(json.dumps(header, separators=(',', ':')).encode())}.{text.split('.')[1]}"
+            with pytest.raises(InvalidAccessToken):
+                pair.verify(f"{signed}.{encode(hmac.digest(secret, signed.encode(), 'sha256'))}")
+
+
+def test_a_previous_key_is_believed_and_a_forgotten_one_is_not(
+    tokens: AccessTokens, clock: ManualClock, pem: str
+) -> None:
+    text = good(tokens)
+
+    renewed = AccessTokens(pem, clock=clock, life_seconds=3600, previous_keys=[SIGNING_KEY])
+    later = AccessTokens(pem, clock=clock, life_seconds=3600)
+
+    assert renewed.verify(text).user_id == USER
+    assert later.verify(good(renewed)).user_id == USER
+    with pytest.raises(InvalidAccessToken):
+        later.verify(text)
+
+
+@pytest.mark.parametrize("text", ["short", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"])
+def test_what_is_no_key_signs_nothing(clock: ManualClock, text: str) -> None:
+    with pytest.raises(SigningKeyUnusable):
+        AccessTokens(text, clock=clock, life_seconds=3600)
 
 
 def test_refresh_tokens_are_long_random_and_kept_as_a_hash() -> None:

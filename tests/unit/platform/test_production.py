@@ -15,6 +15,7 @@ _SAFE: dict[str, dict[str, Any]] = {
     "security": {"signing_key": _KEY},
     "billing": {"self_service_credit": False},
     "log": {"format": "json"},
+    "mail": {"transport": "smtp", "host": "smtp.internal"},
 }
 
 
@@ -44,6 +45,7 @@ def test_safe_settings_have_no_problem() -> None:
         ({"database": {"url": ""}}, "ZENTRY_DATABASE__URL"),
         ({"database": {"url": "postgresql://zentry@db.internal/zentry"}}, "ZENTRY_DATABASE__URL"),
         ({"database": {"url": "postgresql://zentry@10.0.0.5/zentry?ssl=prefer"}}, "ZENTRY_DATABASE__URL"),
+        ({"mail": {"tls": "none"}}, "ZENTRY_MAIL__TLS"),
         ({"billing": {"self_service_credit": True}}, "ZENTRY_BILLING__SELF_SERVICE_CREDIT"),
     ],
 )
