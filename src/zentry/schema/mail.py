@@ -7,7 +7,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from zentry.platform.db.types import Instant
-from zentry.schema.metadata import constant, metadata, one_of
+from zentry.schema.metadata import constant, metadata, one_of, sealed_for
 
 
 class MailStatus(StrEnum):
@@ -24,7 +24,12 @@ mails = sa.Table(
     sa.Column("id", sa.Uuid, primary_key=True),
     sa.Column("key", sa.Text, nullable=False, comment="What it is about; a repeat of its cause adds no second one."),
     sa.Column("user_id", sa.Uuid, comment="The account that it goes to; null where there is none yet."),
-    sa.Column("content", sa.LargeBinary, comment="Recipient, subject and text, sealed; null once it has ended."),
+    sa.Column(
+        "content",
+        sa.LargeBinary,
+        comment="Recipient, subject and text, sealed; null once it has ended.",
+        info=sealed_for("id"),
+    ),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False, server_default="0", comment="Rises with every claim: its fence."),
     sa.Column("due_at", Instant, nullable=False, comment="When to try next; a claim moves it on by its lease."),
