@@ -38,6 +38,9 @@ from zentry.api.invariants_router import invariants_router
 from zentry.billing.admin_router import router as billing_admin_router
 from zentry.billing.closing import Closing
 from zentry.billing.meter import Meter
+from zentry.billing.prices import PriceLists
+from zentry.billing.prices_router import public_router as price_lists_router
+from zentry.billing.prices_router import router as prices_admin_router
 from zentry.billing.records_router import router as records_router
 from zentry.billing.refunds_router import router as refunds_router
 from zentry.billing.router import router as billing_router
@@ -232,6 +235,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             statements_router,
             usage_router,
             refunds_router,
+            price_lists_router,
+            prices_admin_router,
             invariants_router(database, clock),
             *((web_console_router(vendor_directory()),) if settings.server.console else ()),
         ),
@@ -391,6 +396,7 @@ def factories(  # noqa: PLR0917 - no two of one type
     return {
         ProjectService: lambda tx: ProjectService(tx, contents=contents, quotas=settings.quotas),
         BillingService: lambda tx: BillingService(tx, settings.billing),
+        PriceLists: lambda tx: PriceLists(tx, settings.billing),
         VMService: lambda tx: VMService(tx, settings),
         VMChangeService: lambda tx: VMChangeService(tx, settings, capabilities),
         SSHKeyService: lambda tx: SSHKeyService(tx, settings.billing),

@@ -244,6 +244,18 @@ def rows() -> list[tuple[sa.Table, dict[str, Any]]]:
             },
         ),
         (
+            billing.grants,
+            {
+                "id": RECORD,
+                "user_id": USER,
+                "record_id": RECORD,
+                "reason": "course",
+                "amount": 1,
+                "remaining": 1,
+                "expires_at": LATER,
+            },
+        ),
+        (
             billing.ledger_entries,
             {
                 "id": RECORD,

@@ -48,7 +48,12 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
     "signup": (_REFRESH,),
     "login": (_REFRESH,),
     "refresh": (_REFRESH,),
-    "get_current_user": (Link("change_credits", {"user_id": "$response.body#/id"}),),
+    "get_current_user": (
+        Link("change_credits", {"user_id": "$response.body#/id"}),
+        Link("set_discount", {"user_id": "$response.body#/id"}),
+        Link("create_grant", {"user_id": "$response.body#/id"}),
+    ),
+    "announce_price_list": (Link("withdraw_price_list", {"version": "$response.body#/version"}),),
     "create_project": (
         Link("get_project", _PROJECT),
         Link("get_project_statistics", _PROJECT),

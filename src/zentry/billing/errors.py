@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from zentry.platform.errors import Conflict, NotAllowed, RuleBroken
+from datetime import datetime
+
+from zentry.platform.errors import Conflict, NotAllowed, NotFound, RuleBroken
 from zentry.platform.money import format_credits, to_credits
 
 
@@ -68,3 +70,45 @@ class NotRefundable(RuleBroken):
     """Only a charge can be given back, and no more of it than it was."""
 
     code = "NOT_REFUNDABLE"
+
+
+class PriceListNotFound(NotFound):
+    """There is no price list of this version."""
+
+    def __init__(self) -> None:
+        super().__init__("Price list")
+
+
+class PriceListFixed(Conflict):
+    """The price list is in force, was, or comes so soon that credit may be held by it."""
+
+    code = "PRICE_LIST_FIXED"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"Price list {version} cannot be withdrawn: only the one announced last can, and only while no credit is"
+            " held by it yet, a day ahead. Announce another that follows it.",
+            version=version,
+        )
+
+
+class PriceNotice(Conflict):
+    """A price list must be announced further ahead, and after every other one."""
+
+    code = "PRICE_NOTICE"
+
+    def __init__(self, soonest: datetime, *, notice_hours: float) -> None:
+        super().__init__(
+            f"A price list is announced at least {notice_hours:g} hours ahead and follows every other one:"
+            f" {soonest:%Y-%m-%dT%H:%M:%SZ} is the soonest now.",
+            soonest=f"{soonest:%Y-%m-%dT%H:%M:%SZ}",
+        )
+
+
+class TooManyGrants(Conflict):
+    """The account has as many grants that end as an account may have."""
+
+    code = "TOO_MANY_GRANTS"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"An account may have {most} grants that end at a time; grant credits that do not end.")

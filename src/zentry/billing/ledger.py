@@ -32,6 +32,8 @@ _COLUMNS: Final = (
     users.c.ledger_head,
     users.c.meter_due_at,
     users.c.credit_warning,
+    users.c.discount_basis_points,
+    users.c.grants_end_at,
 )
 _ACCOUNT: Final = users.c.id == sa.bindparam("user", type_=sa.Uuid)
 _LOCK: Final = sa.select(*_COLUMNS).where(_ACCOUNT).with_for_update(key_share=True)
@@ -48,6 +50,8 @@ _SAVE: Final = (
         ledger_head=sa.bindparam("new_head"),
         meter_due_at=sa.bindparam("new_due_at"),
         credit_warning=sa.bindparam("new_warning"),
+        discount_basis_points=sa.bindparam("new_discount"),
+        grants_end_at=sa.bindparam("new_grants_end_at"),
     )
 )
 
@@ -67,6 +71,8 @@ class Books:
         self._head: str = row.ledger_head
         self.meter_due_at: datetime | None = row.meter_due_at
         self.credit_warning: int = row.credit_warning
+        self.discount_basis_points: int = row.discount_basis_points
+        self.grants_end_at: datetime | None = row.grants_end_at
         self._entries: list[dict[str, Any]] = []
 
     @classmethod
@@ -119,6 +125,8 @@ class Books:
                 "new_head": self._head,
                 "new_due_at": self.meter_due_at,
                 "new_warning": self.credit_warning,
+                "new_discount": self.discount_basis_points,
+                "new_grants_end_at": self.grants_end_at,
             },
         )
         assert saved.rowcount == 1, "the books were open under the account's lock"

@@ -39,9 +39,18 @@ class Meter:
             async with self._database.work() as tx:
                 user_id = await BillingRepository(tx).lock_due_account()
                 if user_id is None:
-                    return done
+                    return done + await self._stop_exhausted()
                 await BillingService(tx, self._settings).renew(user_id, on_exhausted=self._on_exhausted)
         return _MAX_ACCOUNTS_PER_TICK
+
+    async def _stop_exhausted(self) -> int:
+        """Stop what a request has found to be unpaid before the meter came."""
+        async with self._database.read() as tx:
+            found = await BillingRepository(tx).list_exhausted_accounts(limit=_MAX_ACCOUNTS_PER_TICK)
+        for user_id in found:
+            async with self._database.work() as tx:
+                await BillingService(tx, self._settings).renew(user_id, on_exhausted=self._on_exhausted)
+        return len(found)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Tick until told to stop."""

@@ -14,10 +14,11 @@ from zentry.billing.types import Balance
 from zentry.platform.db import Transaction, values
 from zentry.platform.money import SECONDS_PER_HOUR
 from zentry.schema.accounts import users
-from zentry.schema.billing import billing_records, daily_spend, segment_is_open, segments
+from zentry.schema.billing import billing_records, daily_spend, grants, segment_is_open, segments
 from zentry.schema.vms import is_alive, vms
 
 DAYS_PER_WEEK: Final = 7
+_MOST_GRANTS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,18 @@ class LineFilter:
         return self == LineFilter()
 
 
+@dataclass(frozen=True, slots=True)
+class GrantLine:
+    """Credit that ends, and what became of it."""
+
+    id: UUID
+    reason: str
+    amount: int
+    remaining: int
+    expires_at: datetime
+    lapsed_micros: int | None
+
+
 _LINE: Final[tuple[sa.ColumnElement[Any], ...]] = (
     billing_records.c.id,
     billing_records.c.user_id,
@@ -91,6 +104,25 @@ class BillingReports:
             )
         ).one()
         return Balance(row.credits, row.held, row.total_spent), row.billing_line_count
+
+    async def grants(self, *, grant_id: UUID | None = None) -> Sequence[GrantLine]:
+        """Return the account's grants that end, those first that are spent first, or one of them."""
+        query = (
+            sa.select(
+                grants.c.id,
+                grants.c.reason,
+                grants.c.amount,
+                grants.c.remaining,
+                grants.c.expires_at,
+                grants.c.lapsed_micros,
+            )
+            .where(grants.c.user_id == self._user_id)
+            .order_by(grants.c.closed_at.is_not(None), grants.c.expires_at, grants.c.id)
+            .limit(_MOST_GRANTS)
+        )
+        if grant_id is not None:
+            query = query.where(grants.c.id == grant_id)
+        return [GrantLine(*values(row)) for row in (await self._tx.execute(query)).all()]
 
     async def spent_since(self, *days: date) -> list[int]:
         """Return what was charged on and after each of the days, in one statement."""

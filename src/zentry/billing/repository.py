@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from zentry.billing.types import COMPUTE, PriceList, Segment
+from zentry.billing.types import Grant, PriceList, Segment
 from zentry.platform.db import Transaction, values
 from zentry.schema.accounts import users
 from zentry.schema.billing import (
     HoldStatus,
     billing_records,
     daily_spend,
+    grant_is_open,
+    grants,
     hold_is_open,
     holds,
+    is_exhausted,
     price_lists,
     prices,
     resource_costs,
     segment_is_open,
     segments,
 )
+from zentry.schema.vms import instance_types
 
 _SEGMENT: Final[tuple[sa.ColumnElement[Any], ...]] = (
     segments.c.id,
@@ -47,13 +53,15 @@ _SEGMENT: Final[tuple[sa.ColumnElement[Any], ...]] = (
     segments.c.exhausted_at,
 )
 
-_PRICES: Final = sa.select(price_lists.c.version, price_lists.c.currency, prices.c.item, prices.c.micros).join(
-    prices, prices.c.version == price_lists.c.version
+_LISTS: Final = (
+    sa.select(price_lists.c.version, price_lists.c.currency, price_lists.c.effective_at, prices.c.item, prices.c.micros)
+    .join(prices, prices.c.version == price_lists.c.version)
+    .order_by(price_lists.c.version)
 )
-_PRICES_OF_VERSION: Final = _PRICES.where(price_lists.c.version == sa.bindparam("version", type_=sa.Integer))
-_PRICES_AT: Final = _PRICES.where(
+_LISTS_FROM: Final = _LISTS.where(price_lists.c.version >= sa.bindparam("first", type_=sa.Integer))
+_LISTS_AT: Final = _LISTS.where(
     price_lists.c.version
-    == sa.select(price_lists.c.version)
+    >= sa.select(price_lists.c.version)
     .where(price_lists.c.effective_at <= sa.bindparam("at", type_=price_lists.c.effective_at.type))
     .order_by(price_lists.c.effective_at.desc())
     .limit(1)
@@ -61,19 +69,34 @@ _PRICES_AT: Final = _PRICES.where(
 )
 _INSERT_SEGMENT: Final = sa.insert(segments)
 _INSERT_LINE: Final = sa.insert(billing_records)
-_HOLD: Final = sa.select(holds.c.id, holds.c.remaining).where(
-    holds.c.resource_id == sa.bindparam("resource_id"), holds.c.meter == COMPUTE, hold_is_open
+# An open segment is covered by an open hold of the same meter; a hold may wait for its segment.
+_HOLDS: Final = (
+    sa.select(holds.c.id.label("hold_id"), holds.c.remaining, *_SEGMENT)
+    .select_from(
+        holds.outerjoin(
+            segments,
+            sa.and_(segments.c.resource_id == holds.c.resource_id, segments.c.meter == holds.c.meter, segment_is_open),
+        )
+    )
+    .where(
+        holds.c.resource_id == sa.bindparam("resource_id"),
+        holds.c.meter.in_(sa.bindparam("meters", expanding=True)),
+        hold_is_open,
+    )
 )
 _CHANGE_HOLD: Final = (
     sa.update(holds)
     .where(holds.c.id == sa.bindparam("hold_id"))
     .values(remaining=holds.c.remaining + sa.bindparam("by"))
 )
-_OPEN_SEGMENT: Final = sa.select(*_SEGMENT).where(
-    segments.c.resource_id == sa.bindparam("resource_id"), segments.c.meter == COMPUTE, segment_is_open
-)
 _OPEN_SEGMENTS: Final = (
-    sa.select(*_SEGMENT)
+    sa.select(*_SEGMENT, holds.c.id.label("hold_id"))
+    .select_from(
+        segments.join(
+            holds,
+            sa.and_(holds.c.resource_id == segments.c.resource_id, holds.c.meter == segments.c.meter, hold_is_open),
+        )
+    )
     .where(segments.c.user_id == sa.bindparam("user_id"), segment_is_open)
     .order_by(segments.c.started_at, segments.c.id)
 )
@@ -83,7 +106,7 @@ _LAST_SEGMENT: Final = (
     sa.select(segments.c.id, segments.c.ended_at)
     .where(
         segments.c.resource_id == sa.bindparam("resource_id"),
-        segments.c.meter == COMPUTE,
+        segments.c.meter == sa.bindparam("meter"),
         ~sa.exists().where(_following.c.predecessor_id == segments.c.id),
     )
     .order_by(segments.c.started_at.desc())
@@ -98,21 +121,51 @@ _DUE_ACCOUNT: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """An open hold, and the open segment that it pays for, if there is one yet."""
+
+    hold_id: UUID
+    remaining: int
+    segment: Segment | None
+
+
 class BillingRepository:
     """Billing's rows."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def find_price_list(self, at: datetime) -> PriceList | None:
-        """Return the prices that are in force at an instant."""
-        return _price_list((await self._tx.execute(_PRICES_AT, {"at": at})).all())
+    async def list_price_lists(self, *, first: int) -> Sequence[PriceList]:
+        """Return the price lists from a version on, the earliest first."""
+        return _price_lists((await self._tx.execute(_LISTS_FROM, {"first": first})).all())
 
-    async def find_price_list_version(self, version: int) -> PriceList | None:
-        """Return the prices of one version."""
-        return _price_list((await self._tx.execute(_PRICES_OF_VERSION, {"version": version})).all())
+    async def list_price_lists_at(self, at: datetime) -> Sequence[PriceList]:
+        """Return the price list that is in force at an instant, and those that follow it."""
+        return _price_lists((await self._tx.execute(_LISTS_AT, {"at": at})).all())
 
-    async def insert_hold(self, *, user_id: UUID, resource_id: UUID, amount: int) -> UUID | None:
+    async def list_instance_types(self) -> Sequence[str]:
+        """Return the names of what machines can be."""
+        return list((await self._tx.execute(sa.select(instance_types.c.name))).scalars())
+
+    async def insert_price_list(self, announced: PriceList, *, units: Mapping[str, str]) -> bool:
+        """Write a price list; False when there is one of its version or its instant."""
+        head = {"version": announced.version, "effective_at": announced.effective_at, "currency": announced.currency}
+        if not await self._tx.insert_unless_there(price_lists, {**head, "announced_at": self._tx.now}):
+            return False
+        rows = [
+            {"version": announced.version, "item": item, "unit": units[item], "micros": micros}
+            for item, micros in announced.micros.items()
+        ]
+        await self._tx.execute(sa.insert(prices), rows)
+        return True
+
+    async def delete_price_list(self, version: int) -> None:
+        """Remove a price list that was never in force."""
+        await self._tx.execute(sa.delete(prices).where(prices.c.version == version))
+        await self._tx.execute(sa.delete(price_lists).where(price_lists.c.version == version))
+
+    async def insert_hold(self, *, user_id: UUID, resource_id: UUID, meter: str, amount: int) -> UUID | None:
         """Open a hold for a resource; None where it has an open one already."""
         hold_id = self._tx.new_id()
         opened = await self._tx.insert_unless_there(
@@ -121,6 +174,7 @@ class BillingRepository:
                 "id": hold_id,
                 "user_id": user_id,
                 "resource_id": resource_id,
+                "meter": meter,
                 "remaining": amount,
                 "status": HoldStatus.OPEN,
                 "created_at": self._tx.now,
@@ -128,10 +182,18 @@ class BillingRepository:
         )
         return hold_id if opened else None
 
-    async def find_hold(self, resource_id: UUID) -> tuple[UUID, int] | None:
-        """Return the id and the rest of a resource's open hold."""
-        row = (await self._tx.execute(_HOLD, {"resource_id": resource_id})).first()
-        return None if row is None else (row.id, row.remaining)
+    async def list_holds(self, resource_id: UUID, meters: Sequence[str]) -> Sequence[Covered]:
+        """Return a resource's open holds of some meters, with what is metered on them."""
+        rows = await self._tx.execute(_HOLDS, {"resource_id": resource_id, "meters": list(meters)})
+        return [
+            Covered(row.hold_id, row.remaining, None if row.id is None else Segment(*values(row)[2:]))
+            for row in rows.all()
+        ]
+
+    async def find_covered(self, resource_id: UUID, meter: str) -> Covered | None:
+        """Return a resource's open hold of a meter, with what is metered on it."""
+        found = await self.list_holds(resource_id, (meter,))
+        return found[0] if found else None
 
     async def change_hold(self, hold_id: UUID, *, by: int) -> None:
         """Add to a hold, or take from it; the table refuses to go below zero."""
@@ -145,19 +207,17 @@ class BillingRepository:
             .values(remaining=0, status=HoldStatus.CLOSED, closed_at=self._tx.now)
         )
 
-    async def find_open_segment(self, resource_id: UUID) -> Segment | None:
-        """Return what a resource is metered by now."""
-        row = (await self._tx.execute(_OPEN_SEGMENT, {"resource_id": resource_id})).first()
-        return None if row is None else Segment(*values(row))
-
-    async def list_open_segments(self, user_id: UUID) -> Sequence[Segment]:
-        """Return what an account is metered by now, the longest running first."""
+    async def list_covered(self, user_id: UUID) -> Sequence[tuple[Segment, UUID]]:
+        """Return what an account is metered by now with the ids of the holds, the longest running first."""
         rows = await self._tx.execute(_OPEN_SEGMENTS, {"user_id": user_id})
-        return [Segment(*values(row)) for row in rows.all()]
+        return [(Segment(*values(row)[:-1]), row.hold_id) for row in rows.all()]
 
-    async def insert_segment(self, segment: Segment) -> None:
-        """Open a segment after the last one of the resource, which must have ended before it."""
-        predecessor = (await self._tx.execute(_LAST_SEGMENT, {"resource_id": segment.resource_id})).first()
+    async def insert_segment(self, segment: Segment, *, after: tuple[UUID, datetime] | None = None) -> None:
+        """Open a segment after the last one of the resource and meter, which must have ended before it."""
+        if after is None:
+            last = {"resource_id": segment.resource_id, "meter": segment.meter}
+            found = (await self._tx.execute(_LAST_SEGMENT, last)).first()
+            after = None if found is None else (found.id, found.ended_at)
         await self._tx.execute(
             _INSERT_SEGMENT,
             {
@@ -178,8 +238,8 @@ class BillingRepository:
                 "paid_until": segment.paid_until,
                 "charged_until": segment.charged_until,
                 "charged_micros": segment.charged_micros,
-                "predecessor_id": predecessor.id if predecessor else None,
-                "predecessor_ended_at": predecessor.ended_at if predecessor else None,
+                "predecessor_id": after[0] if after else None,
+                "predecessor_ended_at": after[1] if after else None,
             },
         )
 
@@ -188,6 +248,41 @@ class BillingRepository:
         await self._tx.execute(
             _changing_segment(tuple(changes)),
             {"changed_id": segment_id, **{f"new_{name}": value for name, value in changes.items()}},
+        )
+
+    async def list_ending_grants(self, user_id: UUID) -> list[Grant]:
+        """Return the open grants of an account, the first to end first."""
+        query = (
+            sa.select(grants.c.id, grants.c.reason, grants.c.remaining, grants.c.expires_at)
+            .where(grants.c.user_id == user_id, grant_is_open)
+            .order_by(grants.c.expires_at, grants.c.id)
+        )
+        return [Grant(*values(row)) for row in (await self._tx.execute(query)).all()]
+
+    async def insert_grant(self, grant: Grant, *, user_id: UUID, record_id: UUID) -> None:
+        """Write a grant that ends."""
+        await self._tx.execute(
+            sa.insert(grants).values(
+                id=grant.id,
+                user_id=user_id,
+                record_id=record_id,
+                reason=grant.reason,
+                amount=grant.remaining,
+                remaining=grant.remaining,
+                expires_at=grant.expires_at,
+            )
+        )
+
+    async def update_grant(self, grant_id: UUID, *, remaining: int) -> None:
+        """Record how much of a grant is left."""
+        await self._tx.execute(sa.update(grants).where(grants.c.id == grant_id).values(remaining=remaining))
+
+    async def close_grant(self, grant: Grant, *, lapsed: int) -> None:
+        """Record that a grant has ended, and what was taken back."""
+        await self._tx.execute(
+            sa.update(grants)
+            .where(grants.c.id == grant.id)
+            .values(remaining=grant.remaining, closed_at=self._tx.now, lapsed_micros=lapsed)
         )
 
     async def insert_line(self, **facts: Any) -> UUID:
@@ -207,6 +302,12 @@ class BillingRepository:
             daily_spend, {"user_id": user_id, "day": self._tx.now.date(), "micros": micros}, add=("micros",)
         )
 
+    async def list_exhausted_accounts(self, *, limit: int) -> Sequence[UUID]:
+        """Return accounts of which something is to be stopped, since it could not be paid any longer."""
+        first = segments.c.user_id > sa.literal(UUID(int=0), sa.Uuid)  # So that an index of few rows is searched.
+        query = sa.select(segments.c.user_id).where(is_exhausted, first).distinct().limit(limit)
+        return list((await self._tx.execute(query)).scalars())
+
     async def lock_due_account(self) -> UUID | None:
         """Lock and return one account that the meter must look at, passing over locked ones."""
         return (await self._tx.execute(_DUE_ACCOUNT, {"now": self._tx.now})).scalar_one_or_none()
@@ -218,7 +319,10 @@ def _changing_segment(names: tuple[str, ...]) -> sa.Update:
     return sa.update(segments).where(segments.c.id == sa.bindparam("changed_id")).values(changes)
 
 
-def _price_list(rows: Sequence[sa.Row[Any]]) -> PriceList | None:
-    if not rows:
-        return None
-    return PriceList(rows[0].version, rows[0].currency, {row.item: row.micros for row in rows})
+def _price_lists(rows: Sequence[sa.Row[Any]]) -> Sequence[PriceList]:
+    lists = []
+    for version, group in groupby(rows, key=lambda row: row.version):
+        items = list(group)
+        micros = {row.item: row.micros for row in items}
+        lists.append(PriceList(version, items[0].currency, micros, items[0].effective_at))
+    return lists

@@ -247,7 +247,7 @@ class StatementService:
         added, charged, deducted = int(figures.added), int(figures.charged), int(figures.deducted)
         opening = 0 if before is None else before.closing_micros
         number = 1 if before is None else before.number + 1
-        prices = await BillingRepository(self._tx).find_price_list(period[0])
+        lists = await BillingRepository(self._tx).list_price_lists_at(period[0])
         statement_id = self._tx.new_id()
         await self._tx.execute(
             sa.insert(statements),
@@ -258,7 +258,7 @@ class StatementService:
                 "previous_number": None if before is None else before.number,
                 "period_start": period[0],
                 "period_end": period[1],
-                "currency": "" if prices is None else prices.currency,
+                "currency": lists[0].currency if lists else "",
                 "first_position": stretch[0],
                 "last_position": stretch[1],
                 "line_count": figures.lines,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
@@ -14,6 +14,24 @@ from zentry.schema.billing import PriceUnit
 
 COMPUTE: Final = "compute"
 """The meter of a running machine."""
+
+STORAGE: Final = "storage"
+"""The meter of the disk that a machine at rest keeps."""
+
+BASIS_POINTS: Final = 10_000
+"""The whole, in hundredths of a percent."""
+
+ADDRESS: Final = "address"
+"""The meter of the address that a machine at rest keeps."""
+
+SNAPSHOT: Final = "snapshot"
+"""The meter of a snapshot."""
+
+AT_REST: Final = (STORAGE, ADDRESS)
+"""What is metered of a machine that stands still. While it runs, its price contains both."""
+
+CREDIT_UNIT: Final = "credit"
+"""The unit of a line that adds or takes credits."""
 
 CREATE_FEE: Final = "vm_create"
 """The price item that is charged once, when a machine first runs."""
@@ -30,11 +48,30 @@ class ActionType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """One version of the prices, in micro-credits per hour or per piece."""
+    """One version of the prices, in micro-credits for an hour, for a GiB and hour, or for a piece."""
 
     version: int
     currency: str
     micros: Mapping[str, int]
+    effective_at: datetime
+    following: Sequence[PriceList] = ()
+    """Those that are announced after it, the earliest first."""
+
+    def price(self, item: str) -> int:
+        """Return the price of one unit; what the list does not name is free."""
+        return self.micros.get(item, 0)
+
+    def rate(self, item: str, *, quantity: int, discount_basis_points: int) -> int:
+        """Return what a quantity costs per hour, less a discount, rounded down to a micro-credit."""
+        return self.price(item) * quantity * (BASIS_POINTS - discount_basis_points) // BASIS_POINTS
+
+    def at(self, instant: datetime) -> PriceList:
+        """Return the list that is in force at an instant, of this one and those that follow."""
+        found = self
+        for place, one in enumerate(self.following, start=1):
+            if one.effective_at <= instant:
+                found = replace(one, following=self.following[place:])
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +110,24 @@ class Segment:
     """The machine that the resource belongs to, where it is none itself."""
     exhausted_at: datetime | None = None
 
+    @property
+    def item(self) -> str:
+        """What of the price list it is charged by."""
+        return self.resource_type if self.meter == COMPUTE else self.meter
+
     def second_of(self, instant: datetime) -> int:
         """Return the whole seconds from the segment's start to the instant, never negative."""
         return max(0, int((instant - self.started_at).total_seconds()))
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Credit that ends: what is not used or held by then is taken back."""
+
+    id: UUID
+    reason: str
+    remaining: int
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

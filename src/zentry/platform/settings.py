@@ -150,6 +150,9 @@ class BillingSettings(Group):
     grace_days: float = Field(
         30.0, ge=0, le=3650, description="How long a machine that was stopped for credit is kept; 0 is for ever."
     )
+    price_notice_hours: float = Field(
+        48.0, ge=26, le=8760, description="How long before it takes effect a price list must be announced."
+    )
     minimum_credits: float = Field(0.10, ge=0, le=1000, description="Least available credit to create a machine.")
     meter_interval_seconds: Positive = Field(5.0, le=3600, description="How often the meter looks for due accounts.")
     statement_after_hours: float = Field(

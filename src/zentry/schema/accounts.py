@@ -32,9 +32,12 @@ users = sa.Table(
     sa.Column(
         "credit_warning", sa.Integer, nullable=False, server_default="0", comment="Warnings given of the credit's end."
     ),
+    sa.Column("discount_basis_points", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("grants_end_at", Instant, comment="When the next grant ends."),
     sa.UniqueConstraint("email_key"),
     sa.CheckConstraint("held BETWEEN 0 AND credits", name="never_overspent"),
     sa.CheckConstraint("total_spent >= 0", name="spent_not_negative"),
+    sa.CheckConstraint("discount_basis_points BETWEEN 0 AND 10000", name="discount_within_the_whole"),
     one_of("role", Role),
 )
 sa.Index(

@@ -135,6 +135,9 @@ sa.Index(
 )
 sa.Index("ix_segments_resource", segments.c.resource_id, segments.c.started_at)
 
+is_exhausted = sa.and_(segments.c.exhausted_at.is_not(None), segment_is_open)
+sa.Index("ix_segments_exhausted", segments.c.user_id, postgresql_where=is_exhausted, sqlite_where=is_exhausted)
+
 resource_costs = sa.Table(
     "resource_costs",
     metadata,
@@ -180,6 +183,31 @@ billing_records = sa.Table(
     sa.Index("ix_billing_records_user_created", "user_id", "created_at", "id"),
     sa.Index("ix_billing_records_user_action", "user_id", "action_type", "created_at"),
     sa.Index("ix_billing_records_vm", "vm_id", "created_at"),
+)
+
+grants = sa.Table(
+    "grants",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("record_id", sa.Uuid, sa.ForeignKey("billing_records.id"), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("remaining", sa.BigInteger, nullable=False, comment="What was not spent of it."),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("closed_at", Instant),
+    sa.Column("lapsed_micros", sa.BigInteger, comment="What was taken back at its end."),
+    sa.CheckConstraint("amount > 0", name="amount_positive"),
+    sa.CheckConstraint("remaining BETWEEN 0 AND amount", name="remaining_of_amount"),
+    sa.UniqueConstraint("record_id"),
+)
+grant_is_open = grants.c.closed_at.is_(None)
+sa.Index(
+    "ix_grants_user_open",
+    grants.c.user_id,
+    grants.c.expires_at,
+    postgresql_where=grant_is_open,
+    sqlite_where=grant_is_open,
 )
 
 ledger_entries = sa.Table(
