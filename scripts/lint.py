@@ -33,6 +33,8 @@ COLUMN_OWNERS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
                 "meter_due_at",
                 "billing_line_count",
                 "credit_warning",
+                "discount_basis_points",
+                "grants_end_at",
             }
         ),
     },
