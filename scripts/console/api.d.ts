@@ -1659,6 +1659,133 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/billing/price-lists": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List price lists
+         * @description Every version of the prices, the newest first: those that were, the one in force, and those announced.
+         */
+        get: operations["list_price_lists"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/billing/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List grants that end
+         * @description Credit of yours that ends. What ends first is spent first, and credit that does not end is spent last.
+         */
+        get: operations["list_grants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/price-lists": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Announce a price list
+         * @description Announce prices that take effect at an instant, for everybody, to the second. Administrators only.
+         *
+         *     It is announced some days ahead, as the settings say, and can be withdrawn until a day before.
+         */
+        post: operations["announce_price_list"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/price-lists/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Withdraw a price list
+         * @description Withdraw the price list that was announced last, until a day before it takes effect. Administrators only.
+         */
+        delete: operations["withdraw_price_list"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/users/{user_id}/discount": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set a discount
+         * @description Give an account a discount on every rate, from this second on. Administrators only.
+         *
+         *     What runs is charged until this second as before, and from then on with the discount.
+         */
+        put: operations["set_discount"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/users/{user_id}/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Grant credits that end
+         * @description Grant credits that end after some days. Administrators only.
+         *
+         *     What is spent is taken from the grant that ends first. At its end what was neither spent nor is held is
+         *     taken back, as an entry of its own.
+         */
+        post: operations["create_grant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/invariants": {
         parameters: {
             query?: never;
@@ -3087,6 +3214,45 @@ export interface components {
             data: components["schemas"]["DeprecationNotice"];
         };
         /**
+         * Discount
+         * @description The discount of an account.
+         */
+        Discount: {
+            /**
+             * User Id
+             * Format: uuid
+             */
+            user_id: string;
+            /** Percent */
+            percent: number;
+            /**
+             * Since
+             * Format: date-time
+             * @description From this second on everything is charged with it.
+             */
+            since: string;
+        };
+        /**
+         * DiscountChange
+         * @description A discount on every rate of an account.
+         * @example {
+         *       "percent": 12.5,
+         *       "reason": "University"
+         *     }
+         */
+        DiscountChange: {
+            /**
+             * Percent
+             * @description 0 ends it. At most two decimal places.
+             */
+            percent: number;
+            /**
+             * Reason
+             * @description Kept in the event log.
+             */
+            reason: string;
+        };
+        /**
          * DoomedVM
          * @description A machine that goes with its project.
          */
@@ -3438,6 +3604,82 @@ export interface components {
             deprecated: string[];
         };
         /**
+         * GrantCreate
+         * @description Credit that ends.
+         * @example {
+         *       "amount": 25,
+         *       "days": 90,
+         *       "reason": "Spring course"
+         *     }
+         */
+        GrantCreate: {
+            /**
+             * Amount
+             * @description Credits, with at most six decimal places.
+             */
+            amount: number;
+            /**
+             * Days
+             * @description It ends so many days from now.
+             */
+            days: number;
+            /**
+             * Reason
+             * @description Shown in the history of the account.
+             */
+            reason: string;
+        };
+        /**
+         * GrantResponse
+         * @description Credit that ends, and what was not spent of it.
+         */
+        GrantResponse: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Reason */
+            reason: string;
+            /** Amount */
+            amount: number;
+            /**
+             * Remaining
+             * @description What was not spent of it by the last charge.
+             */
+            remaining: number;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /**
+             * Taken Back
+             * @description What was taken back at its end; null before.
+             */
+            taken_back: number | null;
+        };
+        /**
+         * Grants
+         * @description Grants that end, in the order in which they are spent; those that have ended come last.
+         * @example {
+         *       "grants": [
+         *         {
+         *           "amount": 25,
+         *           "expires_at": "2026-06-01T12:00:00Z",
+         *           "id": "01936b5e-7d5b-7cc0-a6f1-1f2f4b7a9a10",
+         *           "reason": "Spring course",
+         *           "remaining": 11.25,
+         *           "taken_back": null
+         *         }
+         *       ]
+         *     }
+         */
+        Grants: {
+            /** Grants */
+            grants: components["schemas"]["GrantResponse"][];
+        };
+        /**
          * GroupBy
          * @description What usage is added up by.
          * @enum {string}
@@ -3570,6 +3812,27 @@ export interface components {
              * @description From when on no machine can be given it.
              */
             unavailable_after: string | null;
+        };
+        /**
+         * InstanceTypePrice
+         * @description What a running machine of a type costs per hour.
+         * @example {
+         *       "instance_type": "small",
+         *       "price": 0.06
+         *     }
+         */
+        InstanceTypePrice: {
+            /**
+             * Instance Type
+             * @example small
+             */
+            instance_type: string;
+            /**
+             * Price
+             * @description Credits, with at most six decimal places.
+             * @example 0.05
+             */
+            price: number;
         };
         /**
          * InstanceTypeResponse
@@ -4400,6 +4663,108 @@ export interface components {
          * @enum {string}
          */
         Power: "on" | "off" | "unknown";
+        /**
+         * Price
+         * @description What one unit of something costs.
+         */
+        Price: {
+            /** Price */
+            price: number;
+            unit: components["schemas"]["BillingUnit"];
+        };
+        /**
+         * PriceListAnnouncement
+         * @description Prices that are to come. What is not named stays as in the list before.
+         * @example {
+         *       "effective_at": "2100-03-01T00:00:00Z",
+         *       "instance_types": [
+         *         {
+         *           "instance_type": "small",
+         *           "price": 0.06
+         *         }
+         *       ],
+         *       "storage": 0.0001
+         *     }
+         */
+        PriceListAnnouncement: {
+            /**
+             * Effective At
+             * Format: date-time
+             * @description From this second on it is charged by. It must be later than every list that is announced, and far enough ahead.
+             */
+            effective_at: string;
+            /**
+             * Instance Types
+             * @description Per hour of running, with disk and address.
+             * @default []
+             */
+            instance_types: components["schemas"]["InstanceTypePrice"][];
+            /**
+             * Vm Create
+             * @description Once, when a machine first runs.
+             */
+            vm_create?: number | null;
+            /**
+             * Storage
+             * @description Per GiB and hour, for the disk of a machine that stands still.
+             */
+            storage?: number | null;
+            /**
+             * Address
+             * @description Per hour, for the address of a machine that stands still.
+             */
+            address?: number | null;
+            /**
+             * Snapshot
+             * @description Per GiB and hour of a snapshot.
+             */
+            snapshot?: number | null;
+        };
+        /**
+         * PriceListResponse
+         * @description One version of the prices.
+         * @example {
+         *       "currency": "USD",
+         *       "effective_at": "2026-03-01T00:00:00Z",
+         *       "in_force": false,
+         *       "prices": {
+         *         "small": {
+         *           "price": 0.06,
+         *           "unit": "hour"
+         *         }
+         *       },
+         *       "version": 2
+         *     }
+         */
+        PriceListResponse: {
+            /** Version */
+            version: number;
+            /**
+             * Effective At
+             * Format: date-time
+             * @description From this second on it is charged by.
+             */
+            effective_at: string;
+            /** In Force */
+            in_force: boolean;
+            /** Currency */
+            currency: string;
+            /**
+             * Prices
+             * @description By instance type, fee or meter. What is not named is free.
+             */
+            prices: {
+                [key: string]: components["schemas"]["Price"];
+            };
+        };
+        /**
+         * PriceLists
+         * @description Every price list, the newest first.
+         */
+        PriceLists: {
+            /** Price Lists */
+            price_lists: components["schemas"]["PriceListResponse"][];
+        };
         /**
          * PricingInfo
          * @description What machines cost.
@@ -12044,6 +12409,361 @@ export interface operations {
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
             /** @description `ALREADY_REFUNDED`: The line was given back before; once is all there is. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_price_lists: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceLists"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_grants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grants"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    announce_price_list: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PriceListAnnouncement"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceListResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `CONFLICT`: The request collides with what is there.; `PRICE_NOTICE`: A price list must be announced further ahead, and after every other one. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    withdraw_price_list: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Version of a price list. */
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no price list of this version. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description `PRICE_LIST_FIXED`: The price list is in force, was, or comes so soon that credit may be held by it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    set_discount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of an account. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DiscountChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Discount"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    create_grant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of an account. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `BALANCE_LIMIT`: The account would hold more than an account may. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `TOO_MANY_GRANTS`: The account has as many grants that end as an account may have. */
             409: {
                 headers: {
                     [name: string]: unknown;
