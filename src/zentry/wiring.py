@@ -57,13 +57,18 @@ from zentry.mail.sweep import sweep_mails
 from zentry.mail.types import MailSender
 from zentry.mail.worker import MailWorker
 from zentry.monitoring.collector import Collector
+from zentry.monitoring.metrics import MetricsService
 from zentry.monitoring.probe import Probe, RecentRequests
 from zentry.monitoring.prometheus import HTTPMetricsMiddleware, PrometheusPage
 from zentry.monitoring.prometheus import router as prometheus_router
 from zentry.monitoring.retention import Retention
 from zentry.monitoring.router import router as monitoring_router
+from zentry.monitoring.series import SeriesService
+from zentry.monitoring.series_router import router as series_router
 from zentry.monitoring.service import MonitoringService
-from zentry.monitoring.store import SQLMetricsStore
+from zentry.monitoring.sql_store import SQLMetricsStore
+from zentry.monitoring.store import MetricsStore
+from zentry.monitoring.victoria import VictoriaMetricsStore
 from zentry.operations.idempotency import sweep_keys
 from zentry.operations.runner import OperationRunner
 from zentry.operations.types import Kind
@@ -75,7 +80,7 @@ from zentry.platform.db.notifications import Notifications
 from zentry.platform.db.service import DatabaseService
 from zentry.platform.keys import load_or_create_signing_key, sealer_of
 from zentry.platform.sealing import Sealer
-from zentry.platform.settings import Settings
+from zentry.platform.settings import MonitoringSettings, Settings
 from zentry.platform.signals import Signals
 from zentry.platform.web import Edge, Factories
 from zentry.projects.quotas import open_account_quotas
@@ -155,7 +160,9 @@ async def open_platform(
             stack.push_async_callback(driver.close)
         hasher = PasswordHasher(settings.security)
         stack.callback(hasher.close)
-        yield _assemble(settings, clock, random, signals, database, driver, hasher)
+        store = metrics_store(settings.monitoring, database, clock)
+        stack.push_async_callback(store.close)
+        yield _assemble(settings, clock, random, signals, database, driver, hasher, store)
 
 
 @contextlib.asynccontextmanager
@@ -179,11 +186,11 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     database: Database,
     driver: ComputeDriver,
     hasher: PasswordHasher,
+    store: MetricsStore,
 ) -> Platform:
     migrations = Migrations(database)
     database_service = DatabaseService(database, migrations)
     database_service.publish_pool()
-    store = SQLMetricsStore()
     requests = RecentRequests()
     key = _signing_key(settings)
     sealer = sealer_of(settings, key)
@@ -205,7 +212,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     authenticator = Authenticator(database, tokens=tokens, clock=clock, settings=settings.security)
     kinds = VMLifecycle(database=database, driver=driver, settings=settings, sealer=sealer).kinds()
     trusted_proxies = parse_networks(settings.security.trusted_proxies)
-    edge = Edge(database, factories(settings, store, clock, kinds, driver.capabilities, sealer))
+    edge = Edge(database, factories(settings, clock, kinds, driver.capabilities, sealer))
     app = create_app(
         settings=settings,
         clock=clock,
@@ -213,6 +220,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         routers=(
             vms_router,
             monitoring_router,
+            series_router,
             projects_router,
             project_vms_router,
             quotas_router,
@@ -260,6 +268,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     app.state.trusted_proxies = trusted_proxies
     app.state.count_write = WriteLimiter(settings.limits).count
     app.state.probe = Probe(driver, settings.data_dir, requests)
+    app.state.metrics = MetricsService(store)
+    app.state.series = SeriesService(store)
     app.state.console = Console(driver)
     app.state.driver = driver
     app.state.prometheus = PrometheusPage(database, clock)
@@ -340,7 +350,7 @@ def assemble_loops(
     driver: ComputeDriver,
     kinds: Mapping[str, Kind],
     owner: str,
-    store: SQLMetricsStore,
+    store: MetricsStore,
     requests: RecentRequests,
     sealer: Sealer,
     mail_sender: MailSender,
@@ -385,7 +395,6 @@ def assemble_loops(
 
 def factories(  # noqa: PLR0917 - no two of one type
     settings: Settings,
-    store: SQLMetricsStore,
     clock: Clock,
     kinds: Mapping[str, Kind],
     capabilities: Capabilities,
@@ -403,12 +412,19 @@ def factories(  # noqa: PLR0917 - no two of one type
         TemplateService: lambda tx: TemplateService(tx, settings.billing),
         SnapshotService: lambda tx: SnapshotService(tx, settings, capabilities),
         Catalogue: lambda tx: Catalogue(tx, settings.billing),
-        MonitoringService: lambda tx: MonitoringService(tx, store=store, settings=settings, clock=clock),
+        MonitoringService: lambda tx: MonitoringService(tx, settings=settings, clock=clock),
         ActivityService: lambda tx: ActivityService(tx, kinds),
         PersonalTokenService: lambda tx: PersonalTokenService(tx, SystemSecrets()),
         OwnSessions: lambda tx: OwnSessions(tx, settings.security),
         Outbox: lambda tx: Outbox(tx, sealer),
     }
+
+
+def metrics_store(settings: MonitoringSettings, database: Database, clock: Clock) -> MetricsStore:
+    """Return the store of samples that the settings name."""
+    if settings.store == VictoriaMetricsStore.name:
+        return VictoriaMetricsStore(settings=settings, clock=clock)
+    return SQLMetricsStore(database, settings=settings, clock=clock)
 
 
 async def _choices(edge: Edge) -> Mapping[str, Sequence[str]]:

@@ -9,7 +9,6 @@ import pytest
 
 from tests.support.platform import Account, PlatformUnderTest
 from zentry.compute.types import Sample
-from zentry.monitoring.service import MonitoringService
 
 UNKNOWN = "01890a5d-ac96-774b-bcce-b302099a8057"
 PER_VM = (
@@ -34,21 +33,20 @@ async def get(platform: PlatformUnderTest, account: Account, path: str, **query:
 
 
 async def record(platform: PlatformUnderTest, vm_id: str, **cpu_by_minutes_ago: float) -> None:
-    async with platform.database.work() as tx:
-        await platform.inner.edge.service(MonitoringService, tx).record_vm_metrics(
-            [
-                Sample(
-                    vm_id=UUID(vm_id),
-                    recorded_at=tx.now - timedelta(minutes=int(minutes.removeprefix("m"))),
-                    cpu_usage=cpu,
-                    memory_usage=cpu / 2,
-                    disk_usage=25.0,
-                    network_in=1_000_000.0,
-                    network_out=500_000.0,
-                )
-                for minutes, cpu in cpu_by_minutes_ago.items()
-            ]
-        )
+    await platform.inner.app.state.metrics.record_vm_metrics(
+        [
+            Sample(
+                vm_id=UUID(vm_id),
+                recorded_at=platform.clock.now() - timedelta(minutes=int(minutes.removeprefix("m"))),
+                cpu_usage=cpu,
+                memory_usage=cpu / 2,
+                disk_usage=25.0,
+                network_in=1_000_000.0,
+                network_out=500_000.0,
+            )
+            for minutes, cpu in cpu_by_minutes_ago.items()
+        ]
+    )
 
 
 async def test_a_running_vm_is_measured_for_the_answer(platform: PlatformUnderTest) -> None:

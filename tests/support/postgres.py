@@ -200,7 +200,7 @@ def _start(binaries: Path, account: str) -> PostgresServer:
         binaries = _reachable_by_others(binaries, directory)
         shutil.chown(directory, account, pwd.getpwnam(account).pw_gid)
     _initialise(binaries, directory, account)
-    port = _free_port()
+    port = free_port()
     command = [str(binaries / "postgres"), "-D", str(directory / "data"), "-p", str(port), "-k", str(directory)]
     for name, value in _SETTINGS.items():
         command += ["-c", f"{name}={value}"]
@@ -235,7 +235,8 @@ def _is_ready(status: Path, guard: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

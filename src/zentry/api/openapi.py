@@ -57,6 +57,8 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
     "create_project": (
         Link("get_project", _PROJECT),
         Link("get_project_statistics", _PROJECT),
+        Link("get_project_series", _PROJECT),
+        Link("get_project_metrics", _PROJECT),
         Link("get_project_quotas", _PROJECT),
         Link("get_project_deletion", _PROJECT),
         Link("update_project", _PROJECT),
@@ -80,6 +82,7 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
         Link("delete_vm", _VM),
         Link("get_vm_metrics", _VM),
         Link("get_vm_metrics_history", _VM),
+        Link("get_vm_series", _VM),
         Link("check_vm_status", _VM),
         Link("get_vm_network_metrics", _VM),
         Link("get_vm_network_history", _VM),

@@ -76,7 +76,7 @@ def scaled(settings: Settings, scale: float) -> Settings:
 
 async def set_clock(clock: Clock, database: Database) -> None:
     """Let scaled time go on where the data ends; raise `DataFromTheFuture` where real time has not come that far."""
-    newest = await _newest(database)
+    newest = await _newest(database, after=clock.now())
     if newest is None:
         return
     if isinstance(clock, ScaledClock):
@@ -89,8 +89,10 @@ async def set_clock(clock: Clock, database: Database) -> None:
         raise DataFromTheFuture(message)
 
 
-async def _newest(database: Database) -> datetime | None:
+async def _newest(database: Database, *, after: datetime) -> datetime | None:
+    """Return the newest instant of the data beyond another; what lies before it need not be looked at."""
     columns = (events.c.created_at, vm_metrics.c.recorded_at, health_records.c.recorded_at)
     async with database.read() as tx:
-        found = [(await tx.execute(sa.select(sa.func.max(column)))).scalar_one() for column in columns]
+        queries = [sa.select(sa.func.max(column)).where(column > after) for column in columns]
+        found = [(await tx.execute(query)).scalar_one() for query in queries]
     return max((instant for instant in found if instant is not None), default=None)

@@ -49,7 +49,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One measurement of a machine. Usages in percent, network in bytes per second."""
+    """One measurement of a machine. Usages in percent, disk and network throughput in bytes per second."""
 
     vm_id: UUID
     recorded_at: datetime
@@ -58,6 +58,8 @@ class Sample:
     disk_usage: float
     network_in: float
     network_out: float
+    disk_read: float = 0.0
+    disk_write: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ class Collector:
     async def tick(self) -> int:
         """Sample what runs, prune what is old, record health; return how many samples were kept."""
         count = await self._sample_all()
+        await self._store.maintain()
         await self._prune()
         await self._record_health()
         return count
@@ -86,8 +87,7 @@ class Collector:
                 samples = await self._measure(vm_ids)
                 if samples is None:
                     return kept
-                async with self._database.work() as tx:
-                    await self._store.record(tx, samples)
+                await self._store.record(samples)
                 SAMPLES.inc(len(samples))
                 kept += len(samples)
             if len(vm_ids) < batch:
@@ -116,9 +116,8 @@ class Collector:
         for _ in range(_PRUNE_ROUNDS):
             async with self._database.work() as tx:
                 before = tx.now - timedelta(days=self._settings.monitoring.retention_days)
-                samples = await self._store.prune(tx, before=before, limit=_PRUNE_BATCH)
                 records = await MonitoringRepository(tx).prune_health_records(before=before, limit=_PRUNE_BATCH)
-            if max(samples, records) < _PRUNE_BATCH:
+            if records < _PRUNE_BATCH:
                 return
 
     async def _record_health(self) -> None:
@@ -128,7 +127,7 @@ class Collector:
                 return
         measured = await self._probe.measure()
         async with self._database.read() as tx:
-            service = MonitoringService(tx, store=self._store, settings=self._settings, clock=self._clock)
+            service = MonitoringService(tx, settings=self._settings, clock=self._clock)
             health = await service.get_system_health(measured)
         async with self._database.work() as tx:
             await MonitoringRepository(tx).insert_health_records(health.components)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from zentry.monitoring.repository import MonitoringRepository
 from zentry.monitoring.store import MetricsStore
-from zentry.platform.db import Database, Transaction
+from zentry.platform.db import Database
 
 _BATCH: Final = 5000
 _ROUNDS: Final = 200
-
-_Prune = Callable[[Transaction, datetime], Awaitable[int]]
 
 
 class Retention:
@@ -25,25 +23,24 @@ class Retention:
 
     async def __call__(self, *, retention_days: int) -> Mapping[str, int]:
         """Delete what is older; return how many rows went from each table, a million at most."""
+        async with self._database.read() as tx:
+            before = tx.now - timedelta(days=retention_days)
 
-        async def samples(tx: Transaction, before: datetime) -> int:
-            return await self._store.prune(tx, before=before, limit=_BATCH)
+        async def samples() -> int:
+            return await self._store.prune(before=before, limit=_BATCH)
 
-        async def records(tx: Transaction, before: datetime) -> int:
-            return await MonitoringRepository(tx).prune_health_records(before=before, limit=_BATCH)
-
-        age = timedelta(days=retention_days)
-        return {
-            "vm_metrics": await self._all(samples, age),
-            "health_records": await self._all(records, age),
-        }
-
-    async def _all(self, prune: _Prune, age: timedelta) -> int:
-        total = 0
-        for _ in range(_ROUNDS):
+        async def records() -> int:
             async with self._database.work() as tx:
-                gone = await prune(tx, tx.now - age)
-            total += gone
-            if gone < _BATCH:
-                break
-        return total
+                return await MonitoringRepository(tx).prune_health_records(before=before, limit=_BATCH)
+
+        return {"vm_metrics": await _all(samples), "health_records": await _all(records)}
+
+
+async def _all(prune: Callable[[], Awaitable[int]]) -> int:
+    total = 0
+    for _ in range(_ROUNDS):
+        gone = await prune()
+        total += gone
+        if gone < _BATCH:
+            break
+    return total

@@ -1,10 +1,13 @@
-"""The rules of monitoring. What lies outside the database is measured by `Probe`, with no transaction open."""
+"""The rules of monitoring.
+
+What lies outside the database is measured by `Probe` and kept by the store, with no transaction open.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -13,18 +16,16 @@ from zentry.monitoring.errors import VMTerminated
 from zentry.monitoring.health import FULL, Findings, host_trouble, judge
 from zentry.monitoring.probe import Compute, Measured
 from zentry.monitoring.repository import MonitoringRepository
-from zentry.monitoring.store import NO_USAGE, Bucket, MetricsStore, Usage, bounded_step
 from zentry.monitoring.types import (
     Account,
     Alert,
     AlertType,
-    History,
     Overview,
     PlatformHealth,
     Severity,
     VMCondition,
-    VMReading,
 )
+from zentry.monitoring.usage import NO_USAGE, Usage, usage_of
 from zentry.platform import money
 from zentry.platform.caller import Caller
 from zentry.platform.clock import Clock
@@ -41,52 +42,29 @@ _MAX_ALERTS: Final = 100
 
 
 class MonitoringService:
-    """Reads and records what is measured. Runs inside the caller's transaction and never commits."""
+    """Reads machines and the platform's health. Runs inside the caller's transaction and never commits."""
 
-    def __init__(self, tx: Transaction, *, store: MetricsStore, settings: Settings, clock: Clock) -> None:
+    def __init__(self, tx: Transaction, *, settings: Settings, clock: Clock) -> None:
         self._tx = tx
-        self._store = store
         self._settings = settings
         self._clock = clock
         self._monitoring = MonitoringRepository(tx)
         self._vms = VMViews(tx)
 
-    async def record_vm_metrics(self, samples: Sequence[Sample]) -> None:
-        """Keep samples of machines; repeats are dropped."""
-        await self._store.record(self._tx, samples)
+    async def read_vm(self, vm_id: str, *, caller: Caller) -> VMView:
+        """Return a machine of the caller's."""
+        parsed = parse_id(vm_id)
+        vm = await self._vms.find(parsed, user_id=caller.user_id) if parsed else None
+        if vm is None:
+            raise NotFound("VM")
+        return vm
 
-    async def read_vm(self, vm_id: str, *, caller: Caller) -> VMReading:
-        """Return a machine of the caller's with its newest stored sample."""
-        vm = await self._get_vm(vm_id, caller=caller)
-        latest = await self._store.latest(self._tx, [vm.id])
-        return VMReading(vm=vm, latest=latest.get(vm.id), read_at=self._tx.now)
-
-    async def read_live_vm(self, vm_id: str, *, caller: Caller) -> VMReading:
-        """Return a machine of the caller's with its newest stored sample, unless it is terminated."""
-        reading = await self.read_vm(vm_id, caller=caller)
-        if reading.vm.status == VMStatus.TERMINATED:
+    async def read_live_vm(self, vm_id: str, *, caller: Caller) -> VMView:
+        """Return a machine of the caller's, unless it is terminated."""
+        vm = await self.read_vm(vm_id, caller=caller)
+        if vm.status == VMStatus.TERMINATED:
             raise VMTerminated
-        return reading
-
-    async def get_vm_metrics(self, vm_id: str, *, hours: int, interval: timedelta, caller: Caller) -> History:
-        """Return the samples of a machine of the caller's over the last hours."""
-        vm = await self._get_vm(vm_id, caller=caller)
-        end = self._tx.now
-        start = end - timedelta(hours=hours)
-        step = bounded_step(start=start, end=end, step_seconds=int(interval.total_seconds()))
-        # A sample of this very instant belongs to the period.
-        until = end + timedelta(microseconds=1)
-        buckets = await self._store.query(self._tx, vm.id, start=start, end=until, step_seconds=step)
-        return History(
-            vm=vm,
-            start=start,
-            end=end,
-            hours=hours,
-            interval=timedelta(seconds=step),
-            buckets=buckets,
-            averages=_over(buckets, _weighted_average),
-            peaks=_over(buckets, _highest),
-        )
+        return vm
 
     async def check_vm_status(self, vm_id: str, *, caller: Caller) -> VMCondition:
         """Return what the platform wishes and knows of a machine of the caller's."""
@@ -102,8 +80,7 @@ class MonitoringService:
         if account is None:
             raise NotFound("User")
         vms = await self._vms.list_alive(caller.user_id, limit=_MAX_VMS)
-        stored = await self._store.latest(self._tx, [vm.id for vm in vms if vm.status == VMStatus.RUNNING])
-        return Overview(account=account, vms=vms, stored=stored, read_at=self._tx.now)
+        return Overview(account=account, vms=vms, read_at=self._tx.now)
 
     def alerts(self, overview: Overview, *, usages: Mapping[UUID, Usage], compute: Compute) -> Sequence[Alert]:
         """Return what the owner of these machines should know, the critical things first."""
@@ -123,13 +100,6 @@ class MonitoringService:
         fleet = await self._monitoring.read_fleet()
         return judge(Findings(measured, fleet, seconds, self._tx.now), self._settings)
 
-    async def _get_vm(self, vm_id: str, *, caller: Caller) -> VMView:
-        parsed = parse_id(vm_id)
-        vm = await self._vms.find(parsed, user_id=caller.user_id) if parsed else None
-        if vm is None:
-            raise NotFound("VM")
-        return vm
-
 
 def current_usage(
     *, status: VMStatus, live: Sample | None, latest: Sample | None, now: datetime
@@ -141,25 +111,18 @@ def current_usage(
     """
     if status is VMStatus.RUNNING:
         sample = live or latest
-        return (_usage_of(sample), sample.recorded_at) if sample else (NO_USAGE, now)
+        return (usage_of(sample), sample.recorded_at) if sample else (NO_USAGE, now)
     return replace(NO_USAGE, disk_usage=latest.disk_usage if latest else 0.0), now
 
 
-def usages_of(overview: Overview, live: Mapping[UUID, Sample]) -> dict[UUID, Usage]:
+def usages_of(overview: Overview, *, live: Mapping[UUID, Sample], stored: Mapping[UUID, Sample]) -> dict[UUID, Usage]:
     """Return the load of each running machine: measured now, else as it was stored last."""
     return {
         vm_id: current_usage(
-            status=VMStatus.RUNNING, live=live.get(vm_id), latest=overview.stored.get(vm_id), now=overview.read_at
+            status=VMStatus.RUNNING, live=live.get(vm_id), latest=stored.get(vm_id), now=overview.read_at
         )[0]
         for vm_id in overview.running_ids
     }
-
-
-def mean_usage(usages: Sequence[Usage]) -> Usage:
-    """Return the mean load of machines, zero when there are none."""
-    if not usages:
-        return NO_USAGE
-    return _combine(lambda name: sum(getattr(usage, name) for usage in usages) / len(usages))
 
 
 def _credit_alerts(account: Account, *, window_seconds: int) -> Sequence[Alert]:
@@ -194,37 +157,3 @@ def _usage_alerts(vm: VMView, usage: Usage) -> Sequence[Alert]:
         for kind, noun, value in figures
         if value > percent
     ]
-
-
-def _usage_of(sample: Sample) -> Usage:
-    return Usage(
-        cpu_usage=sample.cpu_usage,
-        memory_usage=sample.memory_usage,
-        disk_usage=sample.disk_usage,
-        network_in=sample.network_in,
-        network_out=sample.network_out,
-    )
-
-
-def _over(buckets: Sequence[Bucket], fold: Callable[[Sequence[Bucket], str], float]) -> Usage:
-    return _combine(lambda name: fold(buckets, name)) if buckets else NO_USAGE
-
-
-def _weighted_average(buckets: Sequence[Bucket], name: str) -> float:
-    total: float = sum(getattr(bucket.average, name) * bucket.samples for bucket in buckets)
-    return total / sum(bucket.samples for bucket in buckets)
-
-
-def _highest(buckets: Sequence[Bucket], name: str) -> float:
-    highest: float = max(getattr(bucket.peak, name) for bucket in buckets)
-    return highest
-
-
-def _combine(figure: Callable[[str], float]) -> Usage:
-    return Usage(
-        cpu_usage=figure("cpu_usage"),
-        memory_usage=figure("memory_usage"),
-        disk_usage=figure("disk_usage"),
-        network_in=figure("network_in"),
-        network_out=figure("network_out"),
-    )

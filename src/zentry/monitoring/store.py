@@ -1,76 +1,154 @@
-"""Where samples lie: a protocol, and its implementation in SQL.
+"""Where samples lie: what every store offers, and what its answers are made of.
 
-The protocol is what a store of time series beside the database would have to offer, so reads are
-averaged in the store and never in Python.
+A store reads and writes by itself: it may be the platform's database, or a store of time series
+beside it. So nobody calls it with a transaction open. Reads are averaged in the store and never in
+Python.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final, Protocol
 from uuid import UUID
 
-import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from prometheus_client import Counter
 
 from zentry.compute.types import Sample
-from zentry.platform.db import Transaction
-from zentry.schema.monitoring import vm_metrics
-from zentry.schema.vms import vms
 
 MAX_POINTS: Final = 1000
-"""The most points that one query returns."""
+"""The most points of one series."""
+MAX_VALUES: Final = 1_000_000
+"""The most points of all series of one query."""
+MAX_AHEAD: Final = timedelta(hours=1)
+"""A sample from further ahead has a wrong clock behind it."""
+
+DROPPED: Final = Counter(
+    "zentry_monitoring_samples_dropped_total", "Samples of machines that were not kept, by reason.", ("reason",)
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """One set of figures. Usages in percent, network in bytes per second."""
+class Metric(StrEnum):
+    """What is measured of a machine: usages in percent, throughput in bytes per second."""
 
-    cpu_usage: float
-    memory_usage: float
-    disk_usage: float
-    network_in: float
-    network_out: float
+    CPU_USAGE = "cpu_usage"
+    MEMORY_USAGE = "memory_usage"
+    DISK_USAGE = "disk_usage"
+    NETWORK_IN = "network_in"
+    NETWORK_OUT = "network_out"
+    DISK_READ = "disk_read"
+    DISK_WRITE = "disk_write"
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether that of several machines is their sum; a usage of several is their mean."""
+        return self not in _USAGES
 
 
-NO_USAGE: Final = Usage(cpu_usage=0.0, memory_usage=0.0, disk_usage=0.0, network_in=0.0, network_out=0.0)
+_USAGES: Final = frozenset({Metric.CPU_USAGE, Metric.MEMORY_USAGE, Metric.DISK_USAGE})
+ALL: Final = tuple(Metric)
+
+
+class Aggregation(StrEnum):
+    """What becomes of the samples of one step."""
+
+    AVERAGE = "average"
+    PEAK = "peak"
+
+
+BOTH: Final = tuple(Aggregation)
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The samples of one stretch of time as their average and their maximum."""
+    """The samples of one stretch of time, of one machine or of several together.
+
+    The average of several is the mean of their averages, or the sum where a metric adds up; the peak
+    of several is the highest of any.
+    """
 
     starts_at: datetime
     samples: int
-    average: Usage
-    peak: Usage
+    average: Mapping[Metric, float] = field(default_factory=dict)
+    peak: Mapping[Metric, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The samples of [start, end), in steps that lie on a grid from the epoch."""
+
+    vm_ids: Sequence[UUID]
+    start: datetime
+    end: datetime
+    step_seconds: int
+    names: Sequence[Metric] = ALL
+    aggregations: Sequence[Aggregation] = BOTH
+
+    def __post_init__(self) -> None:
+        if self.step_seconds < 1 or self.points > MAX_POINTS + 1 or self.points * len(self.vm_ids) > MAX_VALUES:
+            raise ValueError(f"{self.points} steps of {len(self.vm_ids)} machines are too many")
+
+    @property
+    def points(self) -> int:
+        """How many steps the span touches."""
+        if self.end <= self.start:
+            return 0
+        last = (self.end - timedelta(microseconds=1)).timestamp()
+        return int(last // self.step_seconds - self.start.timestamp() // self.step_seconds) + 1
+
+    def starts_at(self, number: int) -> datetime:
+        """Return when a step begins; the first may begin before the span that was asked for."""
+        return max(self.start, datetime.fromtimestamp(number * self.step_seconds, UTC))
 
 
 class MetricsStore(Protocol):
-    """Keeps samples and gives them back downsampled."""
+    """Keeps samples and gives them back downsampled, or raises `MetricsUnavailable`.
 
-    async def record(self, tx: Transaction, samples: Sequence[Sample]) -> None:
+    Steps without samples are left out: gaps are gaps.
+
+    Averages and peaks outlive the samples that they were made from. Samples that come late are kept
+    and correct what was made before them.
+    """
+
+    name: str
+
+    async def record(self, samples: Sequence[Sample]) -> None:
         """Keep samples; a second one of the same machine and instant is dropped."""
         ...
 
-    async def query(
-        self, tx: Transaction, vm_id: UUID, *, start: datetime, end: datetime, step_seconds: int
-    ) -> Sequence[Bucket]:
-        """Return the samples of [start, end) in buckets, oldest first.
-
-        There are at most `MAX_POINTS` of them: a step that would give more is widened.
-        """
+    async def query(self, query: Query) -> Mapping[UUID, Sequence[Bucket]]:
+        """Return the steps of each machine that has samples, oldest first."""
         ...
 
-    async def latest(self, tx: Transaction, vm_ids: Sequence[UUID]) -> Mapping[UUID, Sample]:
+    async def query_together(self, query: Query) -> Sequence[Bucket]:
+        """Return the steps of all the machines taken together, oldest first."""
+        ...
+
+    async def latest(self, vm_ids: Sequence[UUID]) -> Mapping[UUID, Sample]:
         """Return the newest sample of each machine that has one."""
         ...
 
-    async def prune(self, tx: Transaction, *, before: datetime, limit: int) -> int:
+    def finest_step(self, start: datetime, *, now: datetime) -> int:
+        """Return the seconds of the finest steps that are kept as far back as `start`."""
+        ...
+
+    async def maintain(self) -> None:
+        """Make what is due of averages and peaks, and forget what is too old; bounded, so call it often."""
+        ...
+
+    async def prune(self, *, before: datetime, limit: int) -> int:
         """Forget at most `limit` of the samples before an instant, and tell how many."""
+        ...
+
+    async def check(self) -> None:
+        """Raise `MetricsUnavailable` unless the store answers."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
         ...
 
 
@@ -83,107 +161,17 @@ def bounded_step(*, start: datetime, end: datetime, step_seconds: int) -> int:
     return step_seconds * max(1, math.ceil(least / step_seconds))
 
 
-_USAGES: Final = ("cpu_usage", "memory_usage", "disk_usage", "network_in", "network_out")
+def acceptable(samples: Iterable[Sample], *, now: datetime, oldest: datetime) -> list[Sample]:
+    """Return the samples whose time can be true, and count the others.
 
-
-class SQLMetricsStore:
-    """Keeps samples in the table `vm_metrics`."""
-
-    async def record(self, tx: Transaction, samples: Sequence[Sample]) -> None:
-        """Keep samples; a second one of the same machine and instant is dropped."""
-        if samples:
-            await tx.execute(_INSERT[tx.dialect], [_values(tx, sample) for sample in samples])
-
-    async def query(
-        self, tx: Transaction, vm_id: UUID, *, start: datetime, end: datetime, step_seconds: int
-    ) -> Sequence[Bucket]:
-        """Return the samples of [start, end) in buckets of one width, oldest first."""
-        step = bounded_step(start=start, end=end, step_seconds=step_seconds)
-        # The step is a whole number of ours; as a literal the grouped expression stays one and the same.
-        number = sa.literal_column(f"{_EPOCH[tx.dialect]} / {step}", sa.BigInteger).label("number")
-        columns = [vm_metrics.c[name] for name in _USAGES]
-        rows = await tx.execute(
-            sa.select(
-                number,
-                sa.func.count().label("samples"),
-                *(sa.func.avg(column).label(f"average_{column.name}") for column in columns),
-                *(sa.func.max(column).label(f"peak_{column.name}") for column in columns),
-            )
-            .where(vm_metrics.c.vm_id == vm_id, vm_metrics.c.recorded_at >= start, vm_metrics.c.recorded_at < end)
-            .group_by(number)
-            .order_by(number)
-            .limit(MAX_POINTS)
-        )
-        return [
-            Bucket(
-                # The first bucket of the grid may begin before the span that was asked for.
-                starts_at=max(start, datetime.fromtimestamp(row.number * step, UTC)),
-                samples=row.samples,
-                average=_usage(row, "average_"),
-                peak=_usage(row, "peak_"),
-            )
-            for row in rows
-        ]
-
-    async def latest(self, tx: Transaction, vm_ids: Sequence[UUID]) -> Mapping[UUID, Sample]:
-        """Return the newest sample of each machine that has one: one index look-up per machine."""
-        if not vm_ids:
-            return {}
-        others = vm_metrics.alias("others")
-        newest = sa.select(sa.func.max(others.c.recorded_at)).where(others.c.vm_id == vms.c.id).scalar_subquery()
-        rows = await tx.execute(
-            sa.select(vm_metrics)
-            .join_from(vms, vm_metrics, (vm_metrics.c.vm_id == vms.c.id) & (vm_metrics.c.recorded_at == newest))
-            .where(vms.c.id.in_(vm_ids))
-        )
-        return {
-            row.vm_id: Sample(
-                vm_id=row.vm_id,
-                recorded_at=row.recorded_at,
-                cpu_usage=row.cpu_usage,
-                memory_usage=row.memory_usage,
-                disk_usage=row.disk_usage,
-                network_in=row.network_in,
-                network_out=row.network_out,
-            )
-            for row in rows
-        }
-
-    async def prune(self, tx: Transaction, *, before: datetime, limit: int) -> int:
-        """Forget at most `limit` of the samples before an instant, the oldest first."""
-        key = sa.tuple_(vm_metrics.c.vm_id, vm_metrics.c.recorded_at)
-        oldest = (
-            sa.select(vm_metrics.c.vm_id, vm_metrics.c.recorded_at)
-            .where(vm_metrics.c.recorded_at < before)
-            .order_by(vm_metrics.c.recorded_at)
-            .limit(limit)
-        )
-        return (await tx.execute(sa.delete(vm_metrics).where(key.in_(oldest)))).rowcount
-
-
-_INSERT: Final = {
-    "postgresql": postgresql.insert(vm_metrics).on_conflict_do_nothing(),
-    "sqlite": sqlite.insert(vm_metrics).on_conflict_do_nothing(),
-}
-# Whole seconds since the epoch. SQLite keeps times as text in UTC, and would round a fraction up.
-_EPOCH: Final = {
-    "postgresql": "CAST(floor(extract(epoch FROM recorded_at)) AS bigint)",
-    "sqlite": "CAST(strftime('%s', substr(recorded_at, 1, 19)) AS INTEGER)",
-}
-
-
-def _values(tx: Transaction, sample: Sample) -> dict[str, Any]:
-    return {
-        "id": tx.new_id(),
-        "vm_id": sample.vm_id,
-        "recorded_at": sample.recorded_at,
-        "cpu_usage": sample.cpu_usage,
-        "memory_usage": sample.memory_usage,
-        "disk_usage": sample.disk_usage,
-        "network_in": sample.network_in,
-        "network_out": sample.network_out,
-    }
-
-
-def _usage(row: sa.Row[Any], prefix: str) -> Usage:
-    return Usage(**{name: getattr(row, prefix + name) for name in _USAGES})
+    One that is older than what is kept of its time cannot correct an average: the rest of it is gone.
+    """
+    kept = []
+    for sample in samples:
+        if sample.recorded_at < oldest:
+            DROPPED.labels("too_old").inc()
+        elif sample.recorded_at > now + MAX_AHEAD:
+            DROPPED.labels("ahead").inc()
+        else:
+            kept.append(sample)
+    return kept

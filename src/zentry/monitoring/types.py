@@ -10,7 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from zentry.compute.types import Sample
-from zentry.monitoring.store import Bucket, Usage
+from zentry.monitoring.store import Bucket
+from zentry.monitoring.usage import Usage
 from zentry.schema.operations import OperationStatus
 from zentry.schema.vms import VMStatus
 from zentry.vms.views import VMView
@@ -123,7 +124,6 @@ class Overview:
 
     account: Account
     vms: Sequence[VMView]
-    stored: Mapping[UUID, Sample]
     read_at: datetime
 
     @property

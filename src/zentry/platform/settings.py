@@ -263,7 +263,17 @@ class MonitoringSettings(Group):
 
     sample_seconds: Positive = Field(30.0, le=3600, description="Time between samples of a running machine.")
     sample_batch: int = Field(1000, ge=1, le=100_000, description="Machines sampled in one batch.")
+    store: Annotated[str, Field(pattern="^(sql|victoriametrics)$")] = Field(
+        "sql", description="Where samples lie: sql, the database; or victoriametrics, a server beside it."
+    )
+    victoria_url: SecretStr = Field(
+        SecretStr("http://127.0.0.1:8428"), description="URL of the VictoriaMetrics server, with user and password."
+    )
     retention_days: int = Field(14, ge=1, le=3650, description="How long samples are kept.")
+    retention_5m_days: int = Field(
+        90, ge=1, le=3650, description="How long averages and peaks of five minutes are kept."
+    )
+    retention_1h_days: int = Field(730, ge=1, le=36_500, description="How long averages and peaks of an hour are kept.")
 
 
 class MailSettings(Group):

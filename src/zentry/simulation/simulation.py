@@ -36,7 +36,7 @@ from zentry.compute.simulator.world import World
 from zentry.compute.types import Power
 from zentry.invariants import Checkpoint, broken_invariants
 from zentry.monitoring.probe import RecentRequests
-from zentry.monitoring.store import SQLMetricsStore
+from zentry.monitoring.sql_store import SQLMetricsStore
 from zentry.platform.clock import Clock
 from zentry.platform.db.synchronous import MemoryStore, SynchronousDatabase
 from zentry.platform.sealing import Sealer
@@ -126,7 +126,6 @@ class Simulation:
         self._chaos = Chaos(scenario.faults, self._random("chaos"))
         self._signals = Signals()
         self._ids = self._random("ids")
-        self._metrics = SQLMetricsStore()
         self._tally = Tally()
         self._broken: list[str] = []
         self._moments: list[Moment] = []
@@ -178,9 +177,7 @@ class Simulation:
     async def _main(self) -> None:
         self._stop = asyncio.Event()
         auth = self._auth()
-        edge = Edge(
-            self._database, factories(self._settings, self._metrics, self._clock, {}, CAPABILITIES, self._sealer)
-        )
+        edge = Edge(self._database, factories(self._settings, self._clock, {}, CAPABILITIES, self._sealer))
         city = City(
             scenario=self._scenario,
             seed=self._seed,
@@ -266,7 +263,7 @@ class Simulation:
             driver=driver,
             kinds=VMLifecycle(database=database, driver=driver, settings=self._settings, sealer=self._sealer).kinds(),
             owner=process.name,
-            store=self._metrics,
+            store=SQLMetricsStore(database, settings=self._settings.monitoring, clock=clock),
             requests=RecentRequests(),
             sealer=self._sealer,
             mail_sender=_NoMail(),

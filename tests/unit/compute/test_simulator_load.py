@@ -44,7 +44,7 @@ def test_every_measurement_is_within_its_bounds(
 
     for usage in (sample.cpu_usage, sample.memory_usage, sample.disk_usage):
         assert 0 <= usage <= 100
-    for flow in (sample.network_in, sample.network_out):
+    for flow in (sample.network_in, sample.network_out, sample.disk_read, sample.disk_write):
         assert 0 <= flow < 1e10
     assert (sample.cpu_usage > 0) is running
 
@@ -52,7 +52,8 @@ def test_every_measurement_is_within_its_bounds(
 def test_the_same_question_has_the_same_answer_in_every_release() -> None:
     sample = measure(1, a_subject(), created_at=CREATED, at=CREATED + timedelta(hours=14, seconds=30))
 
-    assert sample == Sample(UUID(int=1), CREATED + timedelta(hours=14, seconds=30), 15.98, 29.05, 5.46, 752869, 943955)
+    at = CREATED + timedelta(hours=14, seconds=30)
+    assert sample == Sample(UUID(int=1), at, 15.98, 29.05, 5.46, 752869, 943955, 430876, 268032)
 
 
 def test_seeds_and_machines_differ() -> None:
@@ -191,6 +192,8 @@ def test_arrays_measure_what_one_machine_after_the_other_measures(
         together.disk_usage.tolist(),
         together.network_in.tolist(),
         together.network_out.tolist(),
+        together.disk_read.tolist(),
+        together.disk_write.tolist(),
         strict=True,
     )
     assert [Sample(subject.vm_id, at, *row) for subject, row in zip(subjects, rows, strict=True)] == [

@@ -23,6 +23,8 @@ class Fleet:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.first = 1000
+        """Where the ids of its machines begin."""
         self.user_id = UUID(int=1)
         self.project_id = UUID(int=2)
 
@@ -52,7 +54,7 @@ class Fleet:
             await tx.insert_unless_there(images, image)
 
     async def add(self, number: int, *, status: str = "running", stop_reason: str | None = None) -> UUID:
-        vm_id = UUID(int=1000 + number)
+        vm_id = UUID(int=self.first + number)
         async with self._database.work() as tx:
             await tx.execute(
                 sa.insert(vms).values(

@@ -6,8 +6,8 @@ from uuid import UUID
 from tests.unit.monitoring.fleet import Fleet, host
 from zentry.monitoring.probe import Compute
 from zentry.monitoring.service import MonitoringService
-from zentry.monitoring.store import NO_USAGE, SQLMetricsStore
 from zentry.monitoring.types import AlertType, Severity
+from zentry.monitoring.usage import NO_USAGE
 from zentry.platform.caller import Caller, Role
 from zentry.platform.clock import ManualClock
 from zentry.platform.db import Database
@@ -30,7 +30,7 @@ async def test_alerts_tell_of_machines_hosts_and_loads_the_critical_first(
     caller = Caller(user_id=fleet.user_id, session_id=UUID(int=9), role=Role.USER)
 
     async with database.read() as tx:
-        service = MonitoringService(tx, store=SQLMetricsStore(), settings=Settings(_env_file=None), clock=clock)
+        service = MonitoringService(tx, settings=Settings(_env_file=None), clock=clock)
         overview = await service.read_overview(caller=caller)
     compute = Compute("steady", (host("host-1"), host("host-2", online=False)))
     alerts = service.alerts(overview, usages=usages, compute=compute)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from tests.unit.monitoring.fleet import Fleet, SteadyDriver, sample_of
 from zentry.monitoring.collector import Collector
-from zentry.monitoring.store import SQLMetricsStore
+from zentry.monitoring.sql_store import SQLMetricsStore
 from zentry.platform.clock import ManualClock
 from zentry.platform.db import Database
 from zentry.platform.settings import MonitoringSettings, Settings
@@ -25,7 +25,8 @@ def driver(clock: ManualClock) -> SteadyDriver:
 def collector(database: Database, driver: SteadyDriver, clock: ManualClock, tmp_path: Path) -> Collector:
     monitoring = MonitoringSettings(sample_seconds=30, sample_batch=2, retention_days=1)
     settings = Settings(_env_file=None, data_dir=tmp_path, monitoring=monitoring)
-    return Collector(database=database, driver=driver, store=SQLMetricsStore(), settings=settings, clock=clock)
+    store = SQLMetricsStore(database, settings=monitoring, clock=clock)
+    return Collector(database=database, driver=driver, store=store, settings=settings, clock=clock)
 
 
 async def count(database: Database, table: sa.Table) -> int:
@@ -79,9 +80,9 @@ async def test_samples_beyond_the_retention_are_forgotten(
     collector: Collector, database: Database, clock: ManualClock, fleet: Fleet
 ) -> None:
     vm_id = await fleet.add(1, status="stopped")
-    async with database.work() as tx:
-        await SQLMetricsStore().record(tx, [sample_of(vm_id, tx.now), sample_of(vm_id, tx.now + timedelta(hours=2))])
-    clock.advance(timedelta(hours=25))
+    store = SQLMetricsStore(database, settings=MonitoringSettings(), clock=clock)
+    await store.record([sample_of(vm_id, clock.now()), sample_of(vm_id, clock.now() + timedelta(minutes=50))])
+    clock.advance(timedelta(hours=24, minutes=30))
 
     await collector.tick()
 
@@ -135,9 +136,8 @@ async def test_a_stop_ends_a_wait_at_once(
             await asyncio.Event().wait()
 
     settings = Settings(_env_file=None, data_dir=tmp_path)
-    collector = Collector(
-        database=database, driver=driver, store=SQLMetricsStore(), settings=settings, clock=Standing(clock.now())
-    )
+    store = SQLMetricsStore(database, settings=settings.monitoring, clock=clock)
+    collector = Collector(database=database, driver=driver, store=store, settings=settings, clock=Standing(clock.now()))
     stop = asyncio.Event()
     task = asyncio.create_task(collector.run(stop))
     await asyncio.sleep(0)

@@ -214,6 +214,5 @@ def _measure_many(seed: int, pasts: Sequence[Past], at: datetime) -> list[Sample
         running=[past.running for past in pasts],
     )
     load = measure_all(seed, population, at=at)
-    columns = (load.cpu_usage, load.memory_usage, load.disk_usage, load.network_in, load.network_out)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
+    rows = zip(*(getattr(load, name).tolist() for name in load.__slots__), strict=True)
     return [Sample(past.subject.vm_id, at, *row) for past, row in zip(pasts, rows, strict=True)]

@@ -5,8 +5,8 @@ by any process, and a sample taken twice is the same sample.
 
 A machine has a character, drawn from seed and id: an idle floor, a daily rhythm with quieter
 weekends, a taste for bursts. From it comes `work`, the share of one machine that its tasks want.
-CPU is that work spread over the virtual CPUs, memory follows it with a lag, network goes with
-CPU, and the disk fills slowly towards a ceiling while the machine runs.
+CPU is that work spread over the virtual CPUs, memory follows it with a lag, network and disk
+throughput go with CPU, and the disk fills slowly towards a ceiling while the machine runs.
 
 The formulas are written once, for one machine and for arrays of a million: what they calculate with
 is a `Numbers`. They use nothing but what IEEE 754 rounds exactly (no cosine, no exponential), so
@@ -130,6 +130,8 @@ class Character:
     image_gib: Number
     fill_days: Number
     disk_ceiling: Number
+    read_per_vcpu: Number
+    written_per_read: Number
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,8 @@ class Load:
     disk_usage: Number
     network_in: Number
     network_out: Number
+    disk_read: Number
+    disk_write: Number
 
 
 def measure(
@@ -180,7 +184,15 @@ def measure(
     )
     load = loads(SCALARS, facts, at.timestamp())
     return Sample(
-        subject.vm_id, at, load.cpu_usage, load.memory_usage, load.disk_usage, load.network_in, load.network_out
+        subject.vm_id,
+        at,
+        load.cpu_usage,
+        load.memory_usage,
+        load.disk_usage,
+        load.network_in,
+        load.network_out,
+        load.disk_read,
+        load.disk_write,
     )
 
 
@@ -209,6 +221,8 @@ def loads(numbers: Numbers, facts: Facts, seconds: float) -> Load:
     network_in = _network(numbers, facts, work, seconds)
     network_out = numbers.rint(network_in * character.sent_per_received)
     memory_usage = _memory(numbers, facts, 0.35 * work + 0.65 * earlier)
+    disk_read = numbers.rint(character.read_per_vcpu * facts.vcpus * numbers.least(1.0, work))
+    disk_write = numbers.rint(disk_read * character.written_per_read)
     running = facts.running
     return Load(
         cpu_usage=numbers.choose(running, _percent(numbers, work), 0.0),
@@ -216,6 +230,8 @@ def loads(numbers: Numbers, facts: Facts, seconds: float) -> Load:
         disk_usage=_disk(numbers, facts),
         network_in=numbers.choose(running, network_in, 0.0),
         network_out=numbers.choose(running, network_out, 0.0),
+        disk_read=numbers.choose(running, disk_read, 0.0),
+        disk_write=numbers.choose(running, disk_write, 0.0),
     )
 
 
@@ -240,6 +256,8 @@ def character_of(numbers: Numbers, key: Number) -> Character:
         image_gib=between(10, 1.8, 3.2),
         fill_days=between(11, 120.0, 700.0),
         disk_ceiling=between(12, 0.60, 0.90),
+        read_per_vcpu=between(13, 0.05e6, 1.5e6),
+        written_per_read=between(14, 0.4, 2.5),
     )
 
 

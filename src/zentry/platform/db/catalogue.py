@@ -2,7 +2,8 @@
 
 The declared tables are built beside the real ones (as temporary tables on PostgreSQL, in memory
 for SQLite) and both are described by the database itself, so that a predicate or a check which
-the database spells in its own way differs only where it means something else.
+the database spells in its own way differs only where it means something else. Partitions come and
+go with time and are not declared; how a table is cut into them is.
 """
 
 from __future__ import annotations
@@ -23,15 +24,21 @@ SELECT format('column %s.%s: %s%s%s', c.relname, a.attname, format_type(a.atttyp
               coalesce(' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid), ''))
   FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
- WHERE c.relkind = 'r' AND c.relnamespace = CAST(:namespace AS oid) AND c.relname <> :ignored
+ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+   AND c.relnamespace = CAST(:namespace AS oid) AND c.relname <> :ignored
 UNION ALL
 SELECT format('constraint %s.%s: %s', c.relname, k.conname, pg_get_constraintdef(k.oid))
   FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
- WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') AND c.relnamespace = CAST(:namespace AS oid) AND c.relname <> :ignored
+ WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') AND NOT c.relispartition
+   AND c.relnamespace = CAST(:namespace AS oid) AND c.relname <> :ignored
 UNION ALL
 SELECT format('index %s.%s: %s', c.relname, i.relname, pg_get_indexdef(x.indexrelid))
   FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid
- WHERE c.relnamespace = CAST(:namespace AS oid) AND c.relname <> :ignored
+ WHERE NOT c.relispartition AND c.relnamespace = CAST(:namespace AS oid) AND c.relname <> :ignored
+UNION ALL
+SELECT format('partitioned %s: %s', c.relname, pg_get_partkeydef(c.oid))
+  FROM pg_class c
+ WHERE c.relkind = 'p' AND c.relnamespace = CAST(:namespace AS oid) AND c.relname <> :ignored
 """)
 
 

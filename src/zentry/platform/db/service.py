@@ -147,7 +147,10 @@ _REVISION: Final = sa.text("SELECT max(version_num) FROM alembic_version")
 _USERS: Final = sa.text("SELECT count(*) FROM users")
 _TABLES: Final = {
     "sqlite": sa.text("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"),
-    "postgresql": sa.text("SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename"),
+    "postgresql": sa.text(
+        "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) "
+        "AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname"
+    ),
 }
 _CONNECTION_LIMITS: Final = sa.text(
     "SELECT current_setting('max_connections') AS max_connections, "
