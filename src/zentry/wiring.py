@@ -393,7 +393,7 @@ def assemble_loops(
     )
 
 
-def factories(  # noqa: PLR0917 - no two of one type
+def factories(
     settings: Settings,
     clock: Clock,
     kinds: Mapping[str, Kind],
