@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0021"
-down_revision = "0020"
+revision = "0022"
+down_revision = "0021"
 
 INSTANT = sa.DateTime(timezone=True)
 METRICS = ("cpu_usage", "memory_usage", "disk_usage", "network_in", "network_out", "disk_read", "disk_write")
