@@ -330,6 +330,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/monitoring/vms/{vm_id}/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a VM's metrics over any period
+         * @description Read averages or peaks of a VM in steps of any width. A step without samples is a gap and stays one.
+         */
+        get: operations["get_vm_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/monitoring/projects/{project_id}/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a project's metrics over any period
+         * @description Read the metrics of a project's VMs together: the mean of their usages, and the sum of their throughput.
+         */
+        get: operations["get_project_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/monitoring/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show your metrics over any period
+         * @description Read the metrics of all your VMs together: the mean of their usages, and the sum of their throughput.
+         */
+        get: operations["get_account_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/monitoring/projects/{project_id}/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a project's load
+         * @description Read the load of a project's running VMs now, together.
+         */
+        get: operations["get_project_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/monitoring/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show your load
+         * @description Read the load of all your running VMs now, together.
+         */
+        get: operations["get_account_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/projects": {
         parameters: {
             query?: never;
@@ -2252,6 +2352,12 @@ export interface components {
             description: string;
         };
         /**
+         * Aggregation
+         * @description What becomes of the samples of one step.
+         * @enum {string}
+         */
+        Aggregation: "average" | "peak";
+        /**
          * AlertResponse
          * @description Something that somebody should know.
          */
@@ -2956,6 +3062,91 @@ export interface components {
              * Format: date-time
              */
             timestamp: string;
+        };
+        /**
+         * CurrentMetrics
+         * @description The load of several VMs together, now.
+         * @example {
+         *       "cpu_usage": 23.5,
+         *       "disk_read": 4096,
+         *       "disk_usage": 12,
+         *       "disk_write": 8192,
+         *       "id": "01890a5d-ac96-774b-bcce-b302099a8057",
+         *       "measured_at": "2026-01-15T10:30:00Z",
+         *       "measured_vms": 2,
+         *       "memory_usage": 41.2,
+         *       "network_in": 20480,
+         *       "network_out": 10240,
+         *       "running_vms": 2,
+         *       "scope": "project"
+         *     }
+         */
+        CurrentMetrics: {
+            scope: components["schemas"]["Scope"];
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Running Vms
+             * @description How many.
+             * @example 3
+             */
+            running_vms: number;
+            /**
+             * Measured Vms
+             * @description Those of them that could be measured.
+             * @example 3
+             */
+            measured_vms: number;
+            /**
+             * Cpu Usage
+             * @description Mean of the running VMs.
+             * @example 23.5
+             */
+            cpu_usage: number;
+            /**
+             * Memory Usage
+             * @description Mean of the running VMs.
+             * @example 23.5
+             */
+            memory_usage: number;
+            /**
+             * Disk Usage
+             * @description Mean of the running VMs.
+             * @example 23.5
+             */
+            disk_usage: number;
+            /**
+             * Network In
+             * @description Bytes per second, of all together.
+             * @example 20480
+             */
+            network_in: number;
+            /**
+             * Network Out
+             * @description Bytes per second, of all together.
+             * @example 20480
+             */
+            network_out: number;
+            /**
+             * Disk Read
+             * @description Bytes per second, of all together.
+             * @example 20480
+             */
+            disk_read: number;
+            /**
+             * Disk Write
+             * @description Bytes per second, of all together.
+             * @example 20480
+             */
+            disk_write: number;
+            /**
+             * Measured At
+             * Format: date-time
+             */
+            measured_at: string;
         };
         /**
          * CurrentVersion
@@ -4085,6 +4276,12 @@ export interface components {
             refunded_micros: number;
         };
         /**
+         * Metric
+         * @description What is measured of a machine: usages in percent, throughput in bytes per second.
+         * @enum {string}
+         */
+        Metric: "cpu_usage" | "memory_usage" | "disk_usage" | "network_in" | "network_out" | "disk_read" | "disk_write";
+        /**
          * MetricPoint
          * @description The average over one interval.
          */
@@ -4126,6 +4323,112 @@ export interface components {
              * @example 20480
              */
             network_out: number;
+        };
+        /**
+         * MetricsSeries
+         * @description Figures of a VM, a project or an account over a period.
+         * @example {
+         *       "aggregation": "average",
+         *       "averages": {
+         *         "cpu_usage": 23.5
+         *       },
+         *       "id": "01890a5d-ac96-774b-bcce-b302099a8057",
+         *       "metrics": [
+         *         "cpu_usage"
+         *       ],
+         *       "peaks": {
+         *         "cpu_usage": 41
+         *       },
+         *       "period_end": "2026-01-15T10:40:00Z",
+         *       "period_start": "2026-01-15T10:30:00Z",
+         *       "points": [
+         *         {
+         *           "samples": 10,
+         *           "timestamp": "2026-01-15T10:30:00Z",
+         *           "values": {
+         *             "cpu_usage": 23.5
+         *           }
+         *         },
+         *         {
+         *           "samples": 0,
+         *           "timestamp": "2026-01-15T10:35:00Z",
+         *           "values": null
+         *         }
+         *       ],
+         *       "scope": "vm",
+         *       "step_seconds": 300,
+         *       "vms": 1,
+         *       "previous": null,
+         *       "change_percent": null
+         *     }
+         */
+        MetricsSeries: {
+            /**
+             * Period Start
+             * Format: date-time
+             */
+            period_start: string;
+            /**
+             * Period End
+             * Format: date-time
+             */
+            period_end: string;
+            /**
+             * Points
+             * @description Every step of the period, oldest first, at most 1000.
+             */
+            points: components["schemas"]["SeriesPoint"][];
+            /**
+             * Averages
+             * @description Averages over all samples of the period; empty where there are none.
+             * @example {
+             *       "cpu_usage": 23.5
+             *     }
+             */
+            averages: {
+                [key: string]: number;
+            };
+            /**
+             * Peaks
+             * @description Highest samples of any VM in the period; empty where there are none.
+             * @example {
+             *       "cpu_usage": 23.5
+             *     }
+             */
+            peaks: {
+                [key: string]: number;
+            };
+            scope: components["schemas"]["Scope"];
+            /**
+             * Id
+             * Format: uuid
+             * @description Of the VM, the project or the account.
+             */
+            id: string;
+            /**
+             * Vms
+             * @description VMs that were looked at, terminated ones included; at most the 1000 newest.
+             * @example 3
+             */
+            vms: number;
+            /** Metrics */
+            metrics: components["schemas"]["Metric"][];
+            aggregation: components["schemas"]["Aggregation"];
+            /**
+             * Step Seconds
+             * @description Width of a step; wider than asked for where there would be more than 1000 points, or where only averages of five minutes or of an hour are kept.
+             * @example 300
+             */
+            step_seconds: number;
+            /** @description The period of the same length before; null unless asked for. */
+            previous: components["schemas"]["SeriesPeriod"] | null;
+            /**
+             * Change Percent
+             * @description How the averages differ from those of the period before, in percent of the latter; a metric that was zero or is missing in either is left out.
+             */
+            change_percent: {
+                [key: string]: number;
+            } | null;
         };
         /**
          * MostExpensiveVM
@@ -5228,6 +5531,79 @@ export interface components {
              * @example laptop
              */
             name: string;
+        };
+        /**
+         * Scope
+         * @description What the figures are of.
+         * @enum {string}
+         */
+        Scope: "vm" | "project" | "account";
+        /**
+         * SeriesPeriod
+         * @description A period with its steps.
+         */
+        SeriesPeriod: {
+            /**
+             * Period Start
+             * Format: date-time
+             */
+            period_start: string;
+            /**
+             * Period End
+             * Format: date-time
+             */
+            period_end: string;
+            /**
+             * Points
+             * @description Every step of the period, oldest first, at most 1000.
+             */
+            points: components["schemas"]["SeriesPoint"][];
+            /**
+             * Averages
+             * @description Averages over all samples of the period; empty where there are none.
+             * @example {
+             *       "cpu_usage": 23.5
+             *     }
+             */
+            averages: {
+                [key: string]: number;
+            };
+            /**
+             * Peaks
+             * @description Highest samples of any VM in the period; empty where there are none.
+             * @example {
+             *       "cpu_usage": 23.5
+             *     }
+             */
+            peaks: {
+                [key: string]: number;
+            };
+        };
+        /**
+         * SeriesPoint
+         * @description One step.
+         */
+        SeriesPoint: {
+            /**
+             * Timestamp
+             * Format: date-time
+             * @description Start of the step.
+             * @example 2026-01-15T10:30:00Z
+             */
+            timestamp: string;
+            /**
+             * Samples
+             * @description Samples that were taken in it; zero is a gap.
+             * @example 3
+             */
+            samples: number;
+            /**
+             * Values
+             * @description Figures by metric; null in a gap.
+             */
+            values: {
+                [key: string]: number;
+            } | null;
         };
         /**
          * ServerInfo
@@ -8694,6 +9070,286 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorResponse"];
                 };
             };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    get_vm_series: {
+        parameters: {
+            query?: {
+                /** @description json, or csv: a line for each step. */
+                format?: "json" | "csv";
+                /** @description Which metrics; all of them where none is named. */
+                metrics?: components["schemas"]["Metric"][] | null;
+                /** @description From when on; by default a day before the end. */
+                start?: (string | unknown | unknown) | null;
+                /** @description Until when; by default now. */
+                end?: (string | unknown | unknown) | null;
+                /** @description Width of a step in seconds; by default there are some 200 steps. */
+                step?: number | null;
+                /** @description What becomes of the samples of a step. */
+                aggregation?: components["schemas"]["Aggregation"];
+                /** @description Whether to show the period of the same length before as well. */
+                compare?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description Id of a VM. */
+                vm_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MetricsSeries"];
+                    /**
+                     * @example timestamp,samples,cpu_usage
+                     *     2026-01-15T10:30:00Z,10,23.5
+                     */
+                    "text/csv": unknown;
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            /** @description `METRICS_UNAVAILABLE`: The store of metrics does not answer; `SERVICE_UNAVAILABLE`: The service is away for a moment. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    get_project_series: {
+        parameters: {
+            query?: {
+                /** @description json, or csv: a line for each step. */
+                format?: "json" | "csv";
+                /** @description Which metrics; all of them where none is named. */
+                metrics?: components["schemas"]["Metric"][] | null;
+                /** @description From when on; by default a day before the end. */
+                start?: (string | unknown | unknown) | null;
+                /** @description Until when; by default now. */
+                end?: (string | unknown | unknown) | null;
+                /** @description Width of a step in seconds; by default there are some 200 steps. */
+                step?: number | null;
+                /** @description What becomes of the samples of a step. */
+                aggregation?: components["schemas"]["Aggregation"];
+                /** @description Whether to show the period of the same length before as well. */
+                compare?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description Id of a project. */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MetricsSeries"];
+                    /**
+                     * @example timestamp,samples,cpu_usage
+                     *     2026-01-15T10:30:00Z,10,23.5
+                     */
+                    "text/csv": unknown;
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such project among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            /** @description `METRICS_UNAVAILABLE`: The store of metrics does not answer; `SERVICE_UNAVAILABLE`: The service is away for a moment. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    get_account_series: {
+        parameters: {
+            query?: {
+                /** @description json, or csv: a line for each step. */
+                format?: "json" | "csv";
+                /** @description Which metrics; all of them where none is named. */
+                metrics?: components["schemas"]["Metric"][] | null;
+                /** @description From when on; by default a day before the end. */
+                start?: (string | unknown | unknown) | null;
+                /** @description Until when; by default now. */
+                end?: (string | unknown | unknown) | null;
+                /** @description Width of a step in seconds; by default there are some 200 steps. */
+                step?: number | null;
+                /** @description What becomes of the samples of a step. */
+                aggregation?: components["schemas"]["Aggregation"];
+                /** @description Whether to show the period of the same length before as well. */
+                compare?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MetricsSeries"];
+                    /**
+                     * @example timestamp,samples,cpu_usage
+                     *     2026-01-15T10:30:00Z,10,23.5
+                     */
+                    "text/csv": unknown;
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            /** @description `METRICS_UNAVAILABLE`: The store of metrics does not answer; `SERVICE_UNAVAILABLE`: The service is away for a moment. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    get_project_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of a project. */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CurrentMetrics"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such project among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    get_account_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CurrentMetrics"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
