@@ -56,22 +56,29 @@ export async function readFleet({ firstOnly = false } = {}) {
   }
 }
 
-/** @param {Machine[]} read @param {boolean} isPart */
+/** Show what was read; machines that are as they were stay the same objects, and nothing is drawn for them. @param {Machine[]} read @param {boolean} isPart */
 function show(read, isPart) {
   const before = machines.peek();
-  if (isPart && before !== undefined && before.length > read.length) {
-    const fresh = new Map(read.map((vm) => [vm.id, vm]));
-    const kept = before.map((vm) => {
-      const next = fresh.get(vm.id) ?? vm;
-      fresh.delete(vm.id);
-      return next;
-    });
-    machines.value = [...fresh.values(), ...kept];
-  } else {
-    machines.value = read;
-  }
+  const fresh = new Map(read.map((vm) => [vm.id, vm]));
+  let changes = before === undefined || (!isPart && before.length !== read.length);
+  const kept = (before ?? []).flatMap((vm) => {
+    const next = fresh.get(vm.id);
+    fresh.delete(vm.id);
+    if (next === undefined) {
+      changes ||= !isPart;
+      return isPart ? [vm] : [];
+    }
+    if (isAsShown(vm, next)) return [vm];
+    changes = true;
+    return [next];
+  });
+  if (changes || fresh.size > 0) machines.value = [...fresh.values(), ...kept];
   for (const vm of read) if (vm.active_operation) void settle(vm.id);
 }
+
+/** @param {Machine} shown @param {Machine} read */
+const isAsShown = (shown, read) =>
+  shown.updated_at === read.updated_at && shown.status === read.status && shown.name === read.name && shown.ip_address === read.ip_address && shown.project_name === read.project_name && shown.active_operation?.id === read.active_operation?.id && shown.active_operation?.progress === read.active_operation?.progress;
 
 /** Put a machine where it is shown. @param {Machine} vm */
 export function place(vm) {

@@ -105,4 +105,4 @@ export function duration(hours) {
 export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
 
 /** "vm.running_low" and "vm_create" as words. @param {string} text */
-export const words = (text) => text.replace(/[._]/g, " ").replace(/^./, (letter) => letter.toUpperCase()).replace(/\bvm\b/gi, "machine").replace(/^machine/, "Machine");
+export const words = (text) => text.replace(/[._]/g, " ").replace(/^./, (letter) => letter.toUpperCase()).replace(/\bvm\b/gi, "machine").replace(/^machine/, "Machine").replace(/^Api$/, "API");

@@ -10,7 +10,7 @@ import { Bones, Button, Card, curl, Empty, Head, Select, Trouble } from "../ui/b
 import { attempt, toast } from "../ui/overlays.js";
 import { Create } from "./create.js";
 import { actMany, askLabels } from "./machine-actions.js";
-import { COLUMNS, Rows } from "./machine-rows.js";
+import { COLUMNS, Rows, wordsOf } from "./machine-rows.js";
 
 const EVERY_SECONDS = 5;
 const EVERY_SECONDS_MANY = 20;
@@ -79,7 +79,7 @@ function useFound(query) {
         (state ? vm.status === state : vm.status !== "terminated") &&
         (!project || vm.project_id === project) &&
         (!label || Object.entries(vm.labels).some(([name, value]) => `${name}=${value}` === label)) &&
-        (!text || `${vm.name} ${vm.ip_address ?? ""} ${vm.image} ${vm.project_name} ${Object.entries(vm.labels).flat().join(" ")}`.toLowerCase().includes(text)),
+        (!text || wordsOf(vm).all.includes(text)),
     );
     const sort = query.get("sort") ?? "name";
     const column = COLUMNS.find((one) => one.id === sort.replace("-", "")) ?? COLUMNS[0];

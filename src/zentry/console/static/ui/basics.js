@@ -119,7 +119,7 @@ export const Money = ({ amount, sign = false }) => html`<span class="number ${si
 /** @param {{value: number, max: number, label: string, warnAt?: number}} properties */
 export function Meter({ value, max, label, warnAt = 0.8 }) {
   const share = max > 0 ? Math.min(1, value / max) : 0;
-  const kind = share >= 1 ? "bad" : share >= warnAt ? "warn" : "";
+  const kind = warnAt > 1 ? "" : share >= 1 ? "bad" : share >= warnAt ? "warn" : "";
   return html`<span class="meter ${kind}" role="meter" aria-label=${label} aria-valuemin="0" aria-valuemax=${max} aria-valuenow=${Math.min(value, max)}><span style=${{ width: `${share * 100}%` }}></span></span>`;
 }
 

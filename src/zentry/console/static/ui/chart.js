@@ -7,6 +7,7 @@ const HEIGHT = 190;
 const LEAST_WIDTH = 200;
 const GRID_WIDTH = 1;
 const FEW_POINTS = 25;
+const TONES = 4;
 const DAYS_FROM_HOURS = 60;
 
 /** @type {Promise<any> | null} */
@@ -79,7 +80,7 @@ export function Chart({ label, times, series, format, max, height = HEIGHT, fill
 
   return html`<figure class="stack tight">
     <div class="chart" ref=${box} role="img" aria-label=${`${label}. ${inWords(series, times, format)}`} style=${{ minHeight: `${height}px` }}></div>
-    ${series.length > 1 && html`<figcaption class="chart-legend" aria-hidden="true">${series.map((one, index) => html`<span class="key"><span class=${`swatch s${(index % 4) + 1}`}></span>${one.name}</span>`)}</figcaption>`}
+    ${series.length > 1 && html`<figcaption class="chart-legend" aria-hidden="true">${series.map((one, index) => html`<span class="key"><span class=${`swatch s${tone(series, index)} ${one.dashed ? "dashed" : ""}`}></span>${one.name}</span>`)}</figcaption>`}
   </figure>`;
 }
 
@@ -115,7 +116,7 @@ function options({ uPlot, series, format, max, height, width, zoom, fill, span }
     series: [
       {},
       ...series.map((/** @type {Series} */ one, /** @type {number} */ index) => {
-        const colour = role(`series-${(index % 4) + 1}`);
+        const colour = role(`series-${tone(series, index)}`);
         return {
           label: one.name,
           stroke: colour,
@@ -147,6 +148,9 @@ function timeMarks(plot, marks) {
   const format = new Intl.DateTimeFormat(undefined, spans > DAYS_FROM_HOURS ? { month: "short", day: "numeric", timeZone } : { hour: "numeric", minute: "2-digit", timeZone });
   return marks.map((mark) => format.format(mark * 1000));
 }
+
+/** Which colour a line has: one that is dashed has that of the line before it. @param {Series[]} series @param {number} index */
+const tone = (series, index) => ((series.slice(0, index + 1).filter((one) => !one.dashed).length - 1) % TONES) + 1;
 
 /** What the line says where the pointer is. @param {(value: number) => string} format @param {Series[]} series */
 function reading(format, series) {
