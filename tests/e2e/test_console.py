@@ -56,6 +56,8 @@ SCREENS: Final = (
     "/monitoring",
     "/events",
     "/settings",
+    "/settings/security",
+    "/settings/tokens",
     "/settings/keys",
     "/settings/appearance",
 )
@@ -180,6 +182,28 @@ def test_two_tabs_share_one_session_and_its_end(console: ConsoleUnderTest) -> No
 
     expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_sessions_are_ended_and_tokens_are_shown_once(console: ConsoleUnderTest) -> None:
+    person = console.person()
+    page = console.signed_in(person, "/settings/security")
+    elsewhere = page.get_by_role("listitem").filter(has_text="Python")
+    elsewhere.get_by_role("button", name="End").click()
+    expect(elsewhere).to_have_count(0)
+    assert person.api.get("/auth/me").status_code == httpx.codes.UNAUTHORIZED
+
+    page.get_by_role("link", name="Tokens").click()
+    page.get_by_role("button", name="Make token").first.click()
+    making = page.get_by_role("dialog", name="Make a token")
+    making.get_by_label("Name").fill("backup")
+    making.get_by_role("button", name="Make token").click()
+    shown = page.get_by_role("dialog", name="The secret of backup")
+    secret = shown.locator("code").inner_text()
+    shown.get_by_role("button", name="I have kept it").click()
+
+    answer = httpx.get(f"{console.url}/vms", headers={"Authorization": f"Bearer {secret}"})
+    assert answer.status_code == httpx.codes.OK
+    assert secret not in page.content()
 
 
 def test_a_lost_connection_is_told_and_heals(console: ConsoleUnderTest) -> None:

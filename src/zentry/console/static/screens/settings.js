@@ -7,12 +7,13 @@ import { signOut, refreshUser, user } from "../core/session.js";
 import { html, useState } from "../core/view.js";
 import { Button, Card, Copy, curl, Empty, Head, Loaded, Segments, Tabs, TextField, Time } from "../ui/basics.js";
 import { attempt, Dialog, Menu, toast, undoable } from "../ui/overlays.js";
+import { Sessions, Tokens } from "./sessions.js";
 
-const TABS = /** @type {[string, string][]} */ ([["/settings", "Profile"], ["/settings/keys", "SSH keys"], ["/settings/appearance", "Appearance"]]);
+const TABS = /** @type {[string, string][]} */ ([["/settings", "Profile"], ["/settings/security", "Security"], ["/settings/tokens", "Tokens"], ["/settings/keys", "SSH keys"], ["/settings/appearance", "Appearance"]]);
 
 /** @param {{tab?: string}} properties */
 export default function Settings({ tab = "" }) {
-  const View = { keys: Keys, appearance: Appearance }[tab] ?? Profile;
+  const View = { security: Sessions, tokens: Tokens, keys: Keys, appearance: Appearance }[tab] ?? Profile;
   return html`<${Head} title="Settings" />
     <${Tabs} label="Settings" tabs=${TABS} current=${tab ? `/settings/${tab}` : "/settings"} />
     <${View} />`;
