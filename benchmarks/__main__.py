@@ -6,7 +6,18 @@ import importlib
 import sys
 from typing import Final
 
-ALL: Final = ("first_vm", "memory", "list_vms", "create_vm", "create_rate", "operations", "metrics", "load", "console")
+ALL: Final = (
+    "first_vm",
+    "memory",
+    "list_vms",
+    "create_vm",
+    "create_rate",
+    "operations",
+    "metrics",
+    "load",
+    "console",
+    "sign_in",
+)
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or ALL:

@@ -18,6 +18,9 @@ SIGNALS_CORE_SHA256=94c421ac996214c94f532fb4c43d8ede048a16df0cd9538ffb965174dbe8
 UPLOT=1.6.32
 UPLOT_SHA256=4b8a8191e425658e3ea8c8c1314b0fc679c861ee3a1af2b20c7b16ba50b5133d
 
+PASSWORDS=1.0.3
+PASSWORDS_SHA256=cc6397462d590a9928f630a5fad374f258df7d35b7b9d0df44d23b5c04e9faa9
+
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
@@ -41,6 +44,7 @@ fetch preact "$PREACT" "$PREACT_SHA256"
 fetch htm "$HTM" "$HTM_SHA256"
 fetch @preact/signals "$SIGNALS" "$SIGNALS_SHA256"
 fetch @preact/signals-core "$SIGNALS_CORE" "$SIGNALS_CORE_SHA256"
+fetch popular-passwords "$PASSWORDS" "$PASSWORDS_SHA256"
 fetch uplot "$UPLOT" "$UPLOT_SHA256"
 
 keep() { # folder package file...: what the pages load, and the licence
@@ -59,6 +63,11 @@ keep preact preact dist/preact.mjs hooks/dist/hooks.mjs
 keep htm htm dist/htm.mjs
 keep signals @preact/signals dist/signals.mjs
 keep signals-core @preact/signals-core dist/signals-core.mjs
+# Its licence (MIT) stands in package.json; there is no file of its own.
+mkdir -p "$root/vendor/popular-passwords"
+for file in data.json package.json README.md; do
+    install -m 0644 "$work/popular-passwords/$file" "$root/vendor/popular-passwords/"
+done
 keep uplot uplot dist/uPlot.esm.js dist/uPlot.min.css
 
 rm -rf "$root/vendor/swagger-ui" "$root/vendor/redoc"

@@ -9,12 +9,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random, SystemRandom
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from fastapi import FastAPI
 
+from zentry.accounts.account_router import router as account_router
+from zentry.accounts.account_service import AccountService
 from zentry.accounts.addresses import parse_networks
+from zentry.accounts.letters import AccountLetters
 from zentry.accounts.limits import SigninLimiter, WriteLimiter
 from zentry.accounts.limits_middleware import RateLimitMiddleware
 from zentry.accounts.middleware import AuthenticationMiddleware, Authenticator
@@ -22,6 +25,7 @@ from zentry.accounts.own_sessions import OwnSessions
 from zentry.accounts.passwords import PasswordHasher
 from zentry.accounts.personal_tokens import PersonalTokenService
 from zentry.accounts.personal_tokens_router import router as personal_tokens_router
+from zentry.accounts.proof import PasswordProof
 from zentry.accounts.router import router as accounts_router
 from zentry.accounts.service import AuthService
 from zentry.accounts.sessions_router import router as sessions_router
@@ -73,7 +77,7 @@ from zentry.operations.idempotency import sweep_keys
 from zentry.operations.runner import OperationRunner
 from zentry.operations.types import Kind
 from zentry.operations.waiting import OperationWaiter
-from zentry.platform.clock import Clock, SystemClock
+from zentry.platform.clock import Clock, ScaledClock, SystemClock
 from zentry.platform.db import Database, Transaction
 from zentry.platform.db.migrations import Migrations
 from zentry.platform.db.notifications import Notifications
@@ -93,7 +97,7 @@ from zentry.vms.changes import VMChangeService
 from zentry.vms.changes_router import router as changes_router
 from zentry.vms.console import Console
 from zentry.vms.console_router import router as console_router
-from zentry.vms.hooks import MachinesOfProject, SuspendMachines
+from zentry.vms.hooks import ForgetBelongings, MachinesOfProject, SuspendMachines
 from zentry.vms.lifecycle import VMLifecycle
 from zentry.vms.projects_router import router as project_vms_router
 from zentry.vms.reconciler import Reconciler
@@ -200,15 +204,20 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         life_seconds=settings.security.access_token_seconds,
         previous_keys=[key.get_secret_value() for key in settings.security.previous_signing_keys],
     )
-    auth = AuthService(
-        database,
-        settings=settings.security,
-        hasher=hasher,
-        tokens=tokens,
-        secrets=SystemSecrets(),
-        limiter=SigninLimiter(database, settings.limits),
-        on_signup=signup_hooks(settings),
-    )
+    # Authenticators follow the wall clock, however fast the platform's own time runs.
+    wall_clock = SystemClock() if isinstance(clock, ScaledClock) else clock
+    shared: Final[dict[str, Any]] = {
+        "settings": settings.security,
+        "hasher": hasher,
+        "secrets": SystemSecrets(),
+        "limiter": SigninLimiter(database, settings.limits),
+        "proofs": PasswordProof(database, hasher=hasher, tokens=tokens, settings=settings.security),
+        "letters": AccountLetters(server=settings.server, sealer=sealer, secrets=SystemSecrets()),
+        "sealer": sealer,
+        "wall_clock": wall_clock,
+    }
+    auth = AuthService(database, tokens=tokens, on_signup=signup_hooks(settings), **shared)
+    accounts = AccountService(database, on_welcome=welcome_hooks(settings), on_deletion=(ForgetBelongings(),), **shared)
     authenticator = Authenticator(database, tokens=tokens, clock=clock, settings=settings.security)
     kinds = VMLifecycle(database=database, driver=driver, settings=settings, sealer=sealer).kinds()
     trusted_proxies = parse_networks(settings.security.trusted_proxies)
@@ -233,6 +242,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             billing_router,
             accounts_router,
             sessions_router,
+            account_router,
             personal_tokens_router,
             catalogue_router,
             activity_router,
@@ -264,6 +274,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         ),
     )
     app.state.auth = auth
+    app.state.accounts = accounts
     app.state.sealer = sealer
     app.state.trusted_proxies = trusted_proxies
     app.state.count_write = WriteLimiter(settings.limits).count
@@ -439,16 +450,23 @@ async def _choices(edge: Edge) -> Mapping[str, Sequence[str]]:
 def signup_hooks(settings: Settings) -> Sequence[OnSignup]:
     """Return what the domains above accounts do for a new account: open its quotas, grant its credit."""
 
-    async def grant(tx: Transaction, user_id: UUID) -> None:
-        await BillingService(tx, settings.billing).grant_welcome(user_id)
-
     async def open_quotas(tx: Transaction, user_id: UUID) -> None:
         await open_account_quotas(tx, user_id, settings.quotas)
 
     async def schedule_statements(tx: Transaction, user_id: UUID) -> None:
         await StatementService(tx, settings.billing).schedule(user_id)
 
-    return open_quotas, grant, schedule_statements
+    welcome = () if settings.security.verify_email else welcome_hooks(settings)
+    return open_quotas, *welcome, schedule_statements
+
+
+def welcome_hooks(settings: Settings) -> Sequence[OnSignup]:
+    """Return what a new account is welcomed with, at once or when its address is confirmed."""
+
+    async def grant(tx: Transaction, user_id: UUID) -> None:
+        await BillingService(tx, settings.billing).grant_welcome(user_id)
+
+    return (grant,)
 
 
 def _signing_key(settings: Settings) -> str:

@@ -49,7 +49,12 @@ PUBLIC: Final = frozenset(
         "GET /vms/pricing",
         "GET /vms/pricing/info",
         "POST /api/deprecation-notice",
+        "POST /auth/email/confirm",
+        "POST /auth/email/verify",
         "POST /auth/login",
+        "POST /auth/login/second-factor",
+        "POST /auth/password/forgot",
+        "POST /auth/password/reset",
         "POST /auth/refresh",
         "POST /auth/signup",
     }

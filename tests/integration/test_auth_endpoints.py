@@ -23,6 +23,8 @@ USER_FIELDS = {
     "project_count",
     "active_vm_count",
     "is_active",
+    "email_verified",
+    "has_second_factor",
     "role",
     "created_at",
     "updated_at",

@@ -22,7 +22,7 @@ from zentry.mail.worker import MailWorker, compose
 from zentry.platform.settings import MailSettings
 from zentry.schema.mail import mails
 
-LETTER = verify_email(link="https://cloud.example/verify#token", hours=24)
+LETTER = verify_email("https://cloud.example/console/#verify=token")
 
 
 class Undo(Exception):

@@ -33,6 +33,21 @@ VALUES: Final = {
 }
 SSH_KEY: Final = SSHKeyCreate.model_json_schema()["examples"][0]
 TEMPLATE: Final = TemplateCreate.model_json_schema()["examples"][0]
+# Their examples hold a password, a code or a token that is nobody's.
+WITH_A_SECRET: Final = {
+    "POST /auth/account/deactivate",
+    "POST /auth/account/delete",
+    "POST /auth/email/confirm",
+    "POST /auth/email/verify",
+    "POST /auth/login/second-factor",
+    "POST /auth/password/reset",
+    "POST /auth/refresh",
+    "POST /auth/second-factor",
+    "POST /auth/second-factor/confirm",
+    "POST /auth/second-factor/disable",
+    "PUT /auth/email",
+    "PUT /auth/password",
+}
 NO_NUMBERS: Final = ("NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1" * 5_000)
 
 
@@ -124,7 +139,19 @@ async def test_no_write_takes_a_field_twice(platform: PlatformUnderTest) -> None
 
 async def test_every_write_that_has_a_body_is_tried(platform: PlatformUnderTest) -> None:
     assert {str(operation) for operation in _writes(platform)} == {
+        "POST /auth/account/deactivate",
+        "POST /auth/account/delete",
+        "POST /auth/email/confirm",
+        "POST /auth/email/verify",
         "POST /auth/login",
+        "POST /auth/login/second-factor",
+        "POST /auth/password/forgot",
+        "POST /auth/password/reset",
+        "POST /auth/second-factor",
+        "POST /auth/second-factor/confirm",
+        "POST /auth/second-factor/disable",
+        "PUT /auth/email",
+        "PUT /auth/password",
         "POST /auth/refresh",
         "POST /auth/signup",
         "POST /auth/tokens",
@@ -160,7 +187,7 @@ async def test_the_bodies_that_the_traps_are_put_into_are_taken_without_them(pla
 
         answer = await _send(platform, operation, ids, ada, _with(operation, ids))
 
-        assert answer.is_success or str(operation) == "POST /auth/refresh", answer.text
+        assert answer.is_success or str(operation) in WITH_A_SECRET, answer.text
 
 
 async def test_every_write_model_forbids_further_fields_in_the_document(platform: PlatformUnderTest) -> None:

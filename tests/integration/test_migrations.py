@@ -129,6 +129,18 @@ def rows() -> list[tuple[sa.Table, dict[str, Any]]]:
                 "created_at": NOW,
             },
         ),
+        (
+            accounts.account_links,
+            {
+                "user_id": USER,
+                "purpose": "reset_password",
+                "hash": "h",
+                "created_at": NOW,
+                "expires_at": LATER,
+            },
+        ),
+        (accounts.second_factors, {"user_id": USER, "secret": b"sealed", "created_at": NOW}),
+        (accounts.recovery_codes, {"user_id": USER, "hash": "h"}),
         (accounts.login_failures, {"key": "k", "count": 1, "expires_at": LATER}),
         (accounts.rate_limits, {"key": "k", "expires_at": LATER}),
         (

@@ -22,7 +22,8 @@ from zentry.schema.projects import projects
 _SECOND: Final = timedelta(seconds=1)
 KEY: Final = {"Idempotency-Key": "one-and-the-same"}
 
-# No key, and why: there is no account to keep it under, or the answer is a secret that is not kept; ending a
+# No key, and why: there is no account to keep it under, or the answer is a secret that is not kept, or the body is a
+# secret of which not even a fingerprint is kept; ending a
 # session twice is ending it; upkeep and notices have no effect that a second could double; faults of the simulated
 # world are there to be trouble.
 WITHOUT_KEY: Final = {
@@ -30,6 +31,19 @@ WITHOUT_KEY: Final = {
     "login",
     "refresh",
     "logout",
+    "complete_login",
+    "request_verification",
+    "verify_email",
+    "change_email",
+    "confirm_email_change",
+    "request_password_reset",
+    "reset_password",
+    "change_password",
+    "enrol_second_factor",
+    "confirm_second_factor",
+    "disable_second_factor",
+    "deactivate_account",
+    "delete_account",
     "optimize_database",
     "run_database_migrations",
     "clean_up",

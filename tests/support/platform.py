@@ -162,7 +162,10 @@ class PlatformUnderTest:
         while await self.inner.mailer.tick():
             pass
         folder = self.settings.data_dir / "mail"
-        return [message_from_bytes(file.read_bytes(), policy=default) for file in sorted(folder.glob("*.eml"))]
+        return [
+            message_from_bytes(file.read_bytes(), policy=default)
+            for file in sorted(folder.glob("*.eml"), key=lambda file: file.stat().st_mtime_ns)
+        ]
 
     async def advance(self, *, meter: bool = True, **by: float) -> None:
         """Let time pass, then let the meter and the workers do what is due."""

@@ -22,6 +22,7 @@ async def _client(request: Request) -> Client:
     return Client(
         address=client_address(request.scope, request.app.state.trusted_proxies),
         user_agent=user_agent[:_MAX_USER_AGENT],
+        bearer=request.headers.get("authorization", "").partition(" ")[2].strip(),
     )
 
 

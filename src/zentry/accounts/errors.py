@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from zentry.platform.errors import (
     Conflict,
     InvalidInput,
     NotAllowed,
     NotAuthenticated,
     NotFound,
+    RuleBroken,
     TooManyRequests,
     Unavailable,
 )
@@ -23,8 +26,62 @@ class EmailTaken(Conflict):
 class WrongCredentials(NotAuthenticated):
     """The e-mail or the password is wrong; which of them is not told."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, user_id: UUID | None = None) -> None:
         super().__init__("Invalid email or password")
+        self.user_id = user_id  # For the record, not for the answer.
+
+
+class WrongPassword(RuleBroken):
+    """The password that was to prove the owner is wrong."""
+
+    code = "WRONG_PASSWORD"
+
+    def __init__(self) -> None:
+        super().__init__("The password is wrong. Send the present password of your account.")
+
+
+class InvalidLink(RuleBroken):
+    """The token of the link is unknown, expired, used or for something else."""
+
+    code = "INVALID_LINK"
+
+    def __init__(self) -> None:
+        super().__init__("This link is not valid any more. Ask for a new one.")
+
+
+class SecondFactorRequired(NotAuthenticated):
+    """The password is right, and the account asks for a code as well."""
+
+    code = "SECOND_FACTOR_REQUIRED"
+
+    def __init__(self, challenge: str) -> None:
+        super().__init__(
+            "This account asks for a code of your authenticator. Send it with the challenge to POST "
+            "/auth/login/second-factor.",
+            challenge=challenge,
+        )
+
+
+class WrongCode(RuleBroken):
+    """The code is wrong, too old, or was used already."""
+
+    code = "WRONG_CODE"
+
+    def __init__(self) -> None:
+        super().__init__("The code is wrong or was used already. Wait for the next one and try again.")
+
+
+class SecondFactorConflict(Conflict):
+    """The second factor is not in the state that this needs."""
+
+
+class AccountInUse(Conflict):
+    """The account has machines or projects, so it cannot be deleted."""
+
+    code = "ACCOUNT_IN_USE"
+
+    def __init__(self) -> None:
+        super().__init__("The account has machines or projects. Delete them first; then it can be deleted.")
 
 
 class InvalidAccessToken(NotAuthenticated):

@@ -1,8 +1,9 @@
 """Passwords: what is accepted, and how it is kept.
 
-bcrypt reads 72 bytes and stops at a zero byte. What it gets here is therefore not the password but
-base64(HMAC-SHA-256(constant, NFKC password)): 44 characters that depend on all of it. The constant
-is no secret; it only keeps these hashes apart from those of other applications.
+bcrypt is the default, argon2id can be chosen. bcrypt reads 72 bytes and stops at a zero byte. What
+is hashed here is therefore not the password but base64(HMAC-SHA-256(constant, NFKC password)): 44
+characters that depend on all of it. The constant is no secret; it only keeps these hashes apart from
+those of other applications.
 
 Hashing takes a quarter of a second of CPU, so it runs in a few threads behind a short queue. Whoever
 finds the queue full is sent away, and everybody else's requests stay fast.
@@ -18,13 +19,13 @@ import re
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
-from importlib import resources
 from threading import BoundedSemaphore
 from typing import Final, Protocol, TypeVar
 
+import argon2
 import bcrypt
 
+from zentry.accounts.blocklist import is_guessable, listed_passwords
 from zentry.accounts.errors import HashingBusy, WeakPassword
 from zentry.platform.settings import SecuritySettings
 
@@ -33,6 +34,8 @@ ONE_CHARACTER_PATTERN: Final = r"^([\s\S])\1*$"
 
 Result = TypeVar("Result")
 
+_BCRYPT: Final = "$2"
+_ARGON: Final = "$argon2id$"
 _PEPPER: Final = b"zentry-cloud/password/v1"
 
 
@@ -41,7 +44,7 @@ class PasswordPolicy:
 
     def __init__(self, settings: SecuritySettings) -> None:
         self._min_length = settings.password_min_length
-        self._common = _common_passwords()
+        listed_passwords()  # Read at the start, not by the first who signs up.
 
     def check(self, password: str, *, email: str, name: str) -> None:
         """Raise `WeakPassword` unless the password may be used for this account.
@@ -56,10 +59,11 @@ class PasswordPolicy:
         if re.fullmatch(ONE_CHARACTER_PATTERN, password):
             raise WeakPassword("A password is more than one character repeated. Choose another.")
         folded = normal.casefold()
-        if folded in self._common:
-            raise WeakPassword("This password is among the most common ones. Choose another.")
-        if folded in {_normalise(own).casefold() for own in (email, email.partition("@")[0], name)}:
+        own = {_normalise(word).casefold() for word in (email, email.partition("@")[0], name, name.replace(" ", ""))}
+        if folded in own:
             raise WeakPassword("The password must not be your e-mail or your name.")
+        if is_guessable(folded, own=own):
+            raise WeakPassword("This password is among the first that anyone would try. Choose another.")
 
 
 class Hasher(Protocol):
@@ -79,35 +83,52 @@ class Hasher(Protocol):
 
 
 class PasswordHasher:
-    """Hashes and checks passwords off the event loop, a bounded number at once."""
+    """Hashes and checks passwords off the event loop, a bounded number at once.
+
+    The setting says how new hashes are made; whatever is stored is checked in its own way, and made
+    anew at the next login.
+    """
 
     def __init__(self, settings: SecuritySettings) -> None:
         self._cost = settings.bcrypt_cost
+        self._argon = None
+        if settings.password_hash == "argon2id":  # noqa: S105 - the name of an algorithm
+            self._argon = argon2.PasswordHasher(
+                time_cost=settings.argon2_rounds, memory_cost=settings.argon2_memory_mib * 1024, parallelism=1
+            )
         self._threads = ThreadPoolExecutor(settings.hash_threads, thread_name_prefix="password")
         self._room = BoundedSemaphore(settings.hash_threads + settings.hash_queue)
         # An unknown e-mail costs the same work as a known one. Made by the pool, so that a start does not wait for it.
-        self._dummy = self._threads.submit(_hash, "nobody has this password", self._cost)
+        self._dummy = self._threads.submit(self._make, "nobody has this password")
 
     async def hash(self, password: str) -> str:
         """Return what is stored of a password."""
-        return await self._run(lambda: _hash(password, self._cost))
+        return await self._run(lambda: self._make(password))
 
     async def verify(self, password: str, hashed: str | None) -> bool:
         """Tell whether the password belongs to the hash; without one, do the same work and say no."""
 
         def check() -> bool:
-            against = self._dummy.result() if hashed is None else hashed
-            return bcrypt.checkpw(_digest(password), against.encode()) and hashed is not None
+            is_usable = hashed is not None and hashed.startswith((_BCRYPT, _ARGON))
+            against = hashed if hashed is not None and is_usable else self._dummy.result()
+            return _fits(password, against) and is_usable
 
         return await self._run(check)
 
     def is_outdated(self, hashed: str) -> bool:
-        """Tell whether the hash was made with another cost than today's."""
-        return hashed.split("$")[2] != f"{self._cost:02d}"
+        """Tell whether the hash was made in another way than today's."""
+        if self._argon is not None:
+            return not hashed.startswith(_ARGON) or self._argon.check_needs_rehash(hashed)
+        return not hashed.startswith(_BCRYPT) or hashed.split("$")[2] != f"{self._cost:02d}"
 
     def close(self) -> None:
         """Let the threads go."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _make(self, password: str) -> str:
+        if self._argon is not None:
+            return self._argon.hash(_digest(password))
+        return bcrypt.hashpw(_digest(password), bcrypt.gensalt(self._cost)).decode()
 
     async def _run(self, job: Callable[[], Result]) -> Result:
         if not self._room.acquire(blocking=False):
@@ -121,14 +142,13 @@ class PasswordHasher:
         return await asyncio.wrap_future(future)
 
 
-@cache
-def _common_passwords() -> frozenset[str]:
-    lines = resources.files(__package__).joinpath("common_passwords.txt").read_text(encoding="utf-8").splitlines()
-    return frozenset(line for line in lines if line and not line.startswith("#"))
-
-
-def _hash(password: str, cost: int) -> str:
-    return bcrypt.hashpw(_digest(password), bcrypt.gensalt(cost)).decode()
+def _fits(password: str, hashed: str) -> bool:
+    if not hashed.startswith(_ARGON):
+        return bcrypt.checkpw(_digest(password), hashed.encode())
+    try:
+        return argon2.PasswordHasher().verify(hashed, _digest(password))
+    except argon2.exceptions.VerifyMismatchError:
+        return False
 
 
 def _digest(password: str) -> bytes:

@@ -14,7 +14,16 @@ from zentry.accounts.upserts import insert_into
 from zentry.platform.caller import Role
 from zentry.platform.db import Transaction, values
 from zentry.platform.etags import version_of
-from zentry.schema.accounts import login_failures, refresh_tokens, sessions, users
+from zentry.schema.accounts import (
+    account_links,
+    login_failures,
+    personal_tokens,
+    recovery_codes,
+    refresh_tokens,
+    second_factors,
+    sessions,
+    users,
+)
 from zentry.schema.projects import projects
 from zentry.schema.vms import VMStatus, vms
 
@@ -31,11 +40,20 @@ class UserRepository:
 
     async def find_credentials(self, email_key: str) -> Credentials | None:
         """Return what a sign-in with this e-mail is checked against."""
-        statement = sa.select(users.c.id, users.c.hashed_password, users.c.is_active).where(
-            users.c.email_key == email_key
-        )
-        row = (await self._tx.execute(statement)).one_or_none()
-        return None if row is None else Credentials(row.id, row.hashed_password, row.is_active)
+        row = (await self._tx.execute(_CREDENTIALS.where(users.c.email_key == email_key))).one_or_none()
+        return None if row is None else Credentials(*values(row))
+
+    async def get_credentials(self, user_id: UUID) -> tuple[str, Credentials]:
+        """Return the key of an account's e-mail, and what its password is checked against."""
+        row = (await self._tx.execute(_CREDENTIALS.add_columns(users.c.email_key).where(users.c.id == user_id))).one()
+        *known, email_key = values(row)
+        return email_key, Credentials(*known)
+
+    async def find_address(self, email_key: str) -> tuple[UUID, str] | None:
+        """Return the account that has this e-mail, and how its owner wrote it; None when it cannot be used."""
+        query = sa.select(users.c.id, users.c.email).where(users.c.email_key == email_key, users.c.is_active)
+        row = (await self._tx.execute(query)).one_or_none()
+        return None if row is None else (row.id, row.email)
 
     async def find_profile(self, user_id: UUID) -> UserProfile | None:
         """Return an account with its figures, in one statement."""
@@ -44,6 +62,12 @@ class UserRepository:
             return None
         values = row._asdict()
         return UserProfile(**{**values, "role": Role(values["role"])})
+
+    async def get_profile(self, user_id: UUID) -> UserProfile:
+        """Return the account of somebody who is logged in or has a link."""
+        profile = await self.find_profile(user_id)
+        assert profile is not None, "rows of accounts stay"
+        return profile
 
     async def record_login(self, user_id: UUID) -> bool:
         """Note the time of a login; False when the account has been deactivated."""
@@ -71,6 +95,73 @@ class UserRepository:
             .values(name=name, updated_at=self._tx.now)
         )
         return done.rowcount == 1
+
+    async def change_password(self, user_id: UUID, hashed_password: str, *, seen: str | None = None) -> bool:
+        """Store another password; False when it is not any more the one that was seen."""
+        chosen = [users.c.id == user_id, users.c.deleted_at.is_(None)]
+        if seen is not None:
+            chosen.append(users.c.hashed_password == seen)
+        done = await self._tx.execute(
+            sa.update(users).where(*chosen).values(hashed_password=hashed_password, updated_at=self._tx.now)
+        )
+        return done.rowcount == 1
+
+    async def change_email(self, user_id: UUID, *, email: str, email_key: str) -> bool:
+        """Give an account another, proven e-mail; False when somebody has it."""
+        taken = sa.select(users.c.id).where(users.c.email_key == email_key, users.c.id != user_id)
+        done = await self._tx.execute(
+            sa.update(users)
+            .where(users.c.id == user_id, users.c.deleted_at.is_(None), ~sa.exists(taken))
+            .values(email=email, email_key=email_key, email_verified_at=self._tx.now, updated_at=self._tx.now)
+        )
+        return done.rowcount == 1
+
+    async def verify_email(self, user_id: UUID) -> bool:
+        """Note that the address is proven; True when the welcome has waited for it."""
+        await self._tx.execute(
+            sa.update(users)
+            .where(users.c.id == user_id, users.c.email_verified_at.is_(None))
+            .values(email_verified_at=self._tx.now)
+        )
+        done = await self._tx.execute(
+            sa.update(users).where(users.c.id == user_id, users.c.welcome_pending).values(welcome_pending=False)
+        )
+        return done.rowcount == 1
+
+    async def deactivate(self, user_id: UUID) -> bool:
+        """Close an account until the operator opens it again; False when it was closed before."""
+        done = await self._tx.execute(
+            sa.update(users)
+            .where(users.c.id == user_id, users.c.is_active)
+            .values(is_active=False, updated_at=self._tx.now)
+        )
+        return done.rowcount == 1
+
+    async def erase(self, user_id: UUID) -> bool:
+        """Take everything personal off an account for good, unless it still has machines or projects."""
+        machines = sa.select(vms.c.id).where(vms.c.user_id == user_id, vms.c.status != VMStatus.TERMINATED)
+        owned = sa.select(projects.c.id).where(projects.c.user_id == user_id, projects.c.deleted_at.is_(None))
+        done = await self._tx.execute(
+            sa.update(users)
+            .where(users.c.id == user_id, users.c.deleted_at.is_(None), ~sa.exists(machines), ~sa.exists(owned))
+            .values(
+                email=f"{user_id}@deleted.invalid",
+                email_key=f"{user_id}@deleted.invalid",
+                name="Deleted account",
+                hashed_password=NO_PASSWORD,
+                is_active=False,
+                email_verified_at=None,
+                welcome_pending=False,
+                deleted_at=self._tx.now,
+                updated_at=self._tx.now,
+            )
+        )
+        return done.rowcount == 1
+
+    async def delete_belongings(self, user_id: UUID) -> None:
+        """Delete what belongs to an account and to nothing that must be kept."""
+        for statement in _BELONGINGS:
+            await self._tx.execute(statement, {"owner_id": user_id})
 
     async def promote(self, email_key: str) -> UUID | None:
         """Make an account an administrator; None when there is none with this e-mail."""
@@ -170,6 +261,16 @@ class SessionRepository:
             .values(salt=None)
         )
 
+    async def list_addresses(self, user_id: UUID, *, since: datetime, limit: int) -> Sequence[str]:
+        """Return the addresses from which an account was used lately."""
+        query = (
+            sa.select(sessions.c.address)
+            .where(sessions.c.user_id == user_id, sessions.c.created_at > since)
+            .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
+            .limit(limit)
+        )
+        return (await self._tx.execute(query)).scalars().all()
+
     async def list_live(self, user_id: UUID, *, used_since: datetime, limit: int) -> Sequence[SessionView]:
         """Return the sessions of an account that can still be used, the newest first."""
         query = (
@@ -265,12 +366,30 @@ def _count_of(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.Scalar
     return statement.correlate(users).scalar_subquery()
 
 
+NO_PASSWORD: Final = "!"  # noqa: S105 - no password has this hash
+_OWNER: Final = sa.bindparam("owner_id", type_=sa.Uuid)
+_BELONGINGS: Final = (
+    sa.delete(sessions).where(sessions.c.user_id == _OWNER),
+    sa.delete(personal_tokens).where(personal_tokens.c.user_id == _OWNER),
+    sa.delete(account_links).where(account_links.c.user_id == _OWNER),
+    sa.delete(second_factors).where(second_factors.c.user_id == _OWNER),
+    sa.delete(recovery_codes).where(recovery_codes.c.user_id == _OWNER),
+)
+_HAS_FACTOR: Final = sa.exists(
+    sa.select(second_factors.c.user_id).where(
+        second_factors.c.user_id == users.c.id, second_factors.c.confirmed_at.is_not(None)
+    )
+)
+_CREDENTIALS: Final = sa.select(users.c.id, users.c.hashed_password, users.c.is_active, _HAS_FACTOR)
+
 _PROFILE: Final = sa.select(
     users.c.id,
     users.c.email,
     users.c.name,
     users.c.role,
     users.c.is_active,
+    users.c.email_verified_at,
+    _HAS_FACTOR.label("has_second_factor"),
     users.c.credits,
     users.c.total_spent,
     _count_of(vms, vms.c.status != VMStatus.TERMINATED).label("vm_count"),

@@ -7,16 +7,20 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Response, status
 from pydantic import SecretStr
 
+from zentry.accounts.account_schemas import SecondFactorLogin
 from zentry.accounts.dependencies import AuthDep, ClientDep
 from zentry.accounts.errors import (
     AccountDeactivated,
     EmailTaken,
     HashingBusy,
     InvalidAccessToken,
+    InvalidLink,
     InvalidRefreshToken,
     RateLimited,
+    SecondFactorRequired,
     TooManyFailures,
     WeakPassword,
+    WrongCode,
     WrongCredentials,
 )
 from zentry.accounts.schemas import Token, TokenRefresh, UserLogin, UserResponse, UserSignup, UserUpdate
@@ -57,15 +61,39 @@ async def signup(body: UserSignup, auth: AuthDep, client: ClientDep, response: R
     "/login",
     summary="Log in",
     response_description="The account and the tokens of a new session.",
-    responses=raises(InvalidInput, WrongCredentials, AccountDeactivated, TooManyFailures, RateLimited, HashingBusy),
+    responses=raises(
+        InvalidInput,
+        WrongCredentials,
+        SecondFactorRequired,
+        AccountDeactivated,
+        TooManyFailures,
+        RateLimited,
+        HashingBusy,
+    ),
 )
 async def login(body: UserLogin, auth: AuthDep, client: ClientDep, response: Response) -> Token:
     """Exchange e-mail and password for tokens.
 
-    A wrong password and an unknown e-mail are answered alike. After several failures sign-in with
+    An account with a second factor is answered with 401 `SECOND_FACTOR_REQUIRED` and a challenge in
+    `details`. A wrong password and an unknown e-mail are answered alike. After several failures sign-in with
     this e-mail pauses for whoever asks from the same network; `Retry-After` says for how long.
     """
     issued = await auth.login(email=body.email, password=body.password.get_secret_value(), client=client)
+    return _answer(response, Token.of(issued))
+
+
+@router.post(
+    "/login/second-factor",
+    summary="Complete a login with a code",
+    response_description="The account and the tokens of a new session.",
+    responses=raises(InvalidInput, InvalidLink, WrongCode, AccountDeactivated, TooManyFailures, RateLimited),
+)
+async def complete_login(body: SecondFactorLogin, auth: AuthDep, client: ClientDep, response: Response) -> Token:
+    """Send the challenge of the login with a code of the authenticator, or with a recovery code.
+
+    The challenge takes the place of a token; it is good once, for five minutes.
+    """
+    issued = await auth.complete_login(challenge=body.challenge.get_secret_value(), code=body.code, client=client)
     return _answer(response, Token.of(issued))
 
 

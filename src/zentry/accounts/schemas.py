@@ -109,6 +109,8 @@ class UserResponse(ReadModel):
     project_count: int = Field(description="Projects.", examples=[1])
     active_vm_count: int = Field(description="Machines that are running.", examples=[1])
     is_active: bool = Field(description="False for an account that the operator has deactivated.", examples=[True])
+    email_verified: bool = Field(description="Whether the owner has confirmed the e-mail.", examples=[False])
+    has_second_factor: bool = Field(description="Whether a login asks for a code as well.", examples=[False])
     role: Role = Field(description="`admin` administers the platform.", examples=["user"])
     created_at: datetime = Field(description="When the account was made.", examples=["2026-01-31T12:00:00Z"])
     updated_at: datetime | None = Field(description="When the profile changed last.", examples=["2026-02-01T08:30:00Z"])
@@ -127,6 +129,8 @@ class UserResponse(ReadModel):
             project_count=user.project_count,
             active_vm_count=user.active_vm_count,
             is_active=user.is_active,
+            email_verified=user.email_verified_at is not None,
+            has_second_factor=user.has_second_factor,
             role=user.role,
             created_at=user.created_at,
             updated_at=user.updated_at,

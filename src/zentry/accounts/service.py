@@ -9,10 +9,8 @@ trace before it is raised. An edge that opened one transaction around all of it 
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from zentry.accounts.addresses import network_of
@@ -21,22 +19,30 @@ from zentry.accounts.errors import (
     EmailTaken,
     InvalidAccessToken,
     InvalidRefreshToken,
-    TooManyFailures,
+    SecondFactorRequired,
+    WrongCode,
     WrongCredentials,
 )
-from zentry.accounts.identity import clean_name, find_email, parse_email
+from zentry.accounts.identity import clean_name, parse_email
+from zentry.accounts.letters import AccountLetters
 from zentry.accounts.limits import SigninLimiter
+from zentry.accounts.links import LinkRepository
 from zentry.accounts.passwords import Hasher, PasswordPolicy
-from zentry.accounts.repository import FailureRepository, UserRepository
+from zentry.accounts.proof import PasswordProof, Proven, forget_failures
+from zentry.accounts.repository import UserRepository
+from zentry.accounts.second_factor import SecondFactor
 from zentry.accounts.sessions import SessionService
 from zentry.accounts.tokens import AccessTokens, SecretSource
-from zentry.accounts.types import Client, Credentials, IssuedTokens, OnSignup, UserProfile
+from zentry.accounts.types import Client, IssuedTokens, OnSignup, UserProfile
 from zentry.events.recorder import EventRecorder
 from zentry.operations.once import Once
 from zentry.platform.caller import Caller, Role
+from zentry.platform.clock import Clock
 from zentry.platform.db import Database, Transaction
 from zentry.platform.etags import ANY_VERSION, Precondition
+from zentry.platform.sealing import Sealer
 from zentry.platform.settings import SecuritySettings
+from zentry.schema.accounts import LinkPurpose
 
 
 class AuthService:
@@ -51,6 +57,10 @@ class AuthService:
         tokens: AccessTokens,
         secrets: SecretSource,
         limiter: SigninLimiter,
+        proofs: PasswordProof,
+        letters: AccountLetters,
+        sealer: Sealer,
+        wall_clock: Clock,
         on_signup: Sequence[OnSignup] = (),
     ) -> None:
         self._database = database
@@ -60,8 +70,10 @@ class AuthService:
         self._secrets = secrets
         self._limiter = limiter
         self._on_signup = tuple(on_signup)
-        self._failures_allowed = settings.login_failures
-        self._pause = timedelta(seconds=settings.login_pause_seconds)
+        self._proofs = proofs
+        self._letters = letters
+        self._sealer = sealer
+        self._wall_clock = wall_clock
         self._settings = settings
 
     async def signup(self, *, email: str, name: str, password: str, client: Client) -> IssuedTokens:
@@ -81,6 +93,7 @@ class AuthService:
                     "hashed_password": hashed,
                     "role": Role.USER,
                     "is_active": True,
+                    "welcome_pending": self._settings.verify_email,
                     "created_at": tx.now,
                     "last_login": tx.now,
                 }
@@ -90,6 +103,8 @@ class AuthService:
             await _record(tx, "account.signed_up", user_id=user_id)
             for hook in self._on_signup:
                 await hook(tx, user_id)
+            if self._settings.verify_email:
+                await self._letters.verify(tx, user_id, to=address.text)
             return await self._sessions(tx).open(user_id, client=client)
 
     async def login(self, *, email: str, password: str, client: Client) -> IssuedTokens:
@@ -97,17 +112,30 @@ class AuthService:
 
         An unknown e-mail is counted, paused and hashed exactly as a known one.
         """
-        network = network_of(client.address)
-        await self._limiter.admit(network)
-        address = find_email(email)
-        key = _failure_key(email.strip().casefold() if address is None else address.key, network)
-        found = await self._count_try(key, email_key=None if address is None else address.key)
-        is_right = await self._hasher.verify(password, None if found is None else found.hashed_password)
-        if found is None or not is_right:
-            if found is not None:
-                await self._record_refusal(found.user_id)
-            raise WrongCredentials
-        return await self._record_login(found, password=password, failure_key=key, client=client)
+        await self._limiter.admit(network_of(client.address))
+        try:
+            proven = await self._proofs.of_email(email, password, client=client)
+        except WrongCredentials as refused:
+            if refused.user_id is not None:
+                await self._record_refusal(refused.user_id, reason="wrong_password")
+            raise
+        return await self._record_login(proven, password=password, client=client)
+
+    async def complete_login(self, *, challenge: str, code: str, client: Client) -> IssuedTokens:
+        """Open the session that a login with the right password has asked a code for."""
+        await self._limiter.admit(network_of(client.address))
+        async with self._database.read() as tx:
+            link = await LinkRepository(tx).find(challenge, LinkPurpose.SECOND_FACTOR)
+        keys = await self._proofs.count_code(link.user_id, client=client)
+        async with self._database.work() as tx:
+            if await self._second_factor(tx).check(link.user_id, code):
+                await LinkRepository(tx).use(challenge, LinkPurpose.SECOND_FACTOR)
+                await forget_failures(tx, keys)
+                if not await UserRepository(tx).record_login(link.user_id):
+                    raise AccountDeactivated
+                return await self._sessions(tx).open(link.user_id, client=client)
+        await self._record_refusal(link.user_id, reason="wrong_code")
+        raise WrongCode
 
     async def refresh_token(self, refresh_token: str, *, client: Client) -> IssuedTokens:
         """Exchange a refresh token for new tokens; each can be used once."""
@@ -150,32 +178,31 @@ class AuthService:
 
             return await _get_profile(tx, await (once or Once()).resource(tx, update))
 
-    async def _count_try(self, key: str, *, email_key: str | None) -> Credentials | None:
-        """Count a try before it is made, commit that, and return what it will be checked against."""
-        async with self._database.work() as tx:
-            failures = FailureRepository(tx)
-            if not await failures.count(key, limit=self._failures_allowed, pause=self._pause):
-                waits = await failures.pause_ends_at(key) - tx.now
-                raise TooManyFailures(retry_after_seconds=max(1, math.ceil(waits.total_seconds())))
-            return None if email_key is None else await UserRepository(tx).find_credentials(email_key)
-
-    async def _record_login(
-        self, found: Credentials, *, password: str, failure_key: str, client: Client
-    ) -> IssuedTokens:
+    async def _record_login(self, proven: Proven, *, password: str, client: Client) -> IssuedTokens:
+        found = proven.found
+        challenge: str | None = None
         newer = await self._hasher.hash(password) if self._hasher.is_outdated(found.hashed_password) else None
         async with self._database.work() as tx:
             users = UserRepository(tx)
-            await FailureRepository(tx).clear(failure_key)
+            await forget_failures(tx, proven.keys)
             if newer is not None:
                 await users.replace_hash(found.user_id, seen=found.hashed_password, by=newer)
-            if await users.record_login(found.user_id):
+            if found.is_active and found.has_second_factor:
+                challenge = await LinkRepository(tx).issue(found.user_id, LinkPurpose.SECOND_FACTOR, self._secrets)
+            elif await users.record_login(found.user_id):
                 return await self._sessions(tx).open(found.user_id, client=client)
-            await _record(tx, "account.login_refused", user_id=found.user_id, reason="deactivated")
+            else:
+                await _record(tx, "account.login_refused", user_id=found.user_id, reason="deactivated")
+        if challenge is not None:
+            raise SecondFactorRequired(challenge)
         raise AccountDeactivated
 
-    async def _record_refusal(self, user_id: UUID) -> None:
+    async def _record_refusal(self, user_id: UUID, *, reason: str) -> None:
         async with self._database.work() as tx:
-            await _record(tx, "account.login_refused", user_id=user_id, reason="wrong_password")
+            await _record(tx, "account.login_refused", user_id=user_id, reason=reason)
+
+    def _second_factor(self, tx: Transaction) -> SecondFactor:
+        return SecondFactor(tx, sealer=self._sealer, secrets=self._secrets, wall_clock=self._wall_clock)
 
     def _sessions(self, tx: Transaction) -> SessionService:
         return SessionService(tx, tokens=self._tokens, secrets=self._secrets, settings=self._settings)
@@ -193,7 +220,3 @@ async def _record(tx: Transaction, kind: str, *, user_id: UUID, **data: object) 
     await EventRecorder(tx).record(
         kind, resource_type="user", resource_id=user_id, user_id=user_id, actor_id=actor_id, data=data
     )
-
-
-def _failure_key(email_key: str, network: str) -> str:
-    return hashlib.sha256(f"{email_key}\n{network}".encode("utf-8", "surrogatepass")).hexdigest()

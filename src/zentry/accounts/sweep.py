@@ -7,7 +7,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from zentry.platform.db import Transaction
-from zentry.schema.accounts import login_failures, rate_limits, sessions
+from zentry.schema.accounts import account_links, login_failures, rate_limits, sessions
 
 BATCH: Final = 1000
 
@@ -18,6 +18,7 @@ async def sweep_counters(tx: Transaction) -> int:
     for key, ends_at in (
         (login_failures.c.key, login_failures.c.expires_at),
         (rate_limits.c.key, rate_limits.c.expires_at),
+        (account_links.c.hash, account_links.c.expires_at),
         (sessions.c.id, sessions.c.expires_at),  # Their refresh tokens go with them.
     ):
         over = sa.select(key).where(ends_at <= tx.now).order_by(ends_at).limit(BATCH)

@@ -116,6 +116,17 @@ class AccessTokens:
             raise InvalidAccessToken
         return self._checked(self._decode(text))
 
+    def was_issued_to(self, text: str, user_id: UUID, *, since: datetime) -> bool:
+        """Tell whether this is a token of the account that is not too old, whether it has expired or not."""
+        if len(text) > MAX_TOKEN_LENGTH or not any(spelling.fullmatch(text) for spelling in _SPELLINGS.values()):
+            return False
+        try:
+            claims = self._decode(text)
+        except InvalidAccessToken:
+            return False
+        issued = claims["iat"]
+        return claims["sub"] == str(user_id) and type(issued) is int and issued > since.timestamp()
+
     def _decode(self, text: str) -> dict[str, Any]:
         try:
             header = jwt.get_unverified_header(text)

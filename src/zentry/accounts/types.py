@@ -20,12 +20,22 @@ class OnSignup(Protocol):
         ...
 
 
+class OnDeletion(Protocol):
+    """What a domain above forgets with an account, in the transaction that deletes it."""
+
+    async def __call__(self, tx: Transaction, user_id: UUID) -> None:
+        """Do it; an error undoes the deletion."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """Where a request comes from, as far as it can be known."""
 
     address: str
     user_agent: str
+    bearer: str = ""
+    """What it sends as its access token, which may have expired: whoever has been here has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,7 @@ class Credentials:
     user_id: UUID
     hashed_password: str
     is_active: bool
+    has_second_factor: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,8 @@ class UserProfile:
     name: str
     role: Role
     is_active: bool
+    email_verified_at: datetime | None
+    has_second_factor: bool
     credits: int
     total_spent: int
     vm_count: int

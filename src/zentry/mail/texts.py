@@ -8,17 +8,62 @@ from __future__ import annotations
 from zentry.mail.types import Letter
 
 
-def verify_email(*, link: str, hours: int) -> Letter:
-    """Return the letter that proves who reads an address."""
+def verify_email(way: str) -> Letter:
+    """Return the letter that proves who reads an address; `way` is a link or a token."""
     return Letter(
         "Confirm your e-mail address",
         f"""\
 Somebody, most likely you, has given this address for an account at Zentry Cloud.
 
-To confirm that it is yours, open this link within {hours} hours:
+To confirm that it is yours, use this within 24 hours:
 
-{link}
+{way}
 
 If it was not you, do nothing: without a confirmation nothing happens.
+""",
+    )
+
+
+def change_email(way: str) -> Letter:
+    """Return the letter that proves who reads a new address."""
+    return Letter(
+        "Confirm your new e-mail address",
+        f"""\
+An account at Zentry Cloud is to have this address from now on.
+
+To confirm that it is yours, use this within 24 hours:
+
+{way}
+
+If you know nothing of it, do nothing: without a confirmation nothing happens.
+""",
+    )
+
+
+def reset_password(way: str) -> Letter:
+    """Return the letter that lets its reader choose another password."""
+    return Letter(
+        "Choose another password",
+        f"""\
+Somebody, most likely you, has forgotten the password of your account at Zentry Cloud.
+
+To choose another one, use this within an hour:
+
+{way}
+
+If it was not you, do nothing: your password stays as it is.
+""",
+    )
+
+
+def account_changed(what: str) -> Letter:
+    """Return the letter that tells an owner of a change."""
+    return Letter(
+        "Your account was changed",
+        f"""\
+This has happened to your account at Zentry Cloud: {what}
+
+If it was you, there is nothing to do. If it was not, choose another password at once, end all sessions
+and revoke the tokens that you do not know.
 """,
     )

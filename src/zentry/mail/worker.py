@@ -33,6 +33,8 @@ _log = structlog.get_logger(__name__)
 
 MAILS: Final = Counter("zentry_mails_total", "Mails that were sent, postponed or given up.", ["outcome"])
 _AT_ONCE: Final = 10
+_POLICY: Final = SMTP.clone(max_line_length=300)
+"""So that a link stays in one line, also for whoever reads the file of a mail; SMTP allows 998."""
 _SLACK_SECONDS: Final = 30.0
 _LONGEST_PAUSE_SECONDS: Final = 3600.0
 
@@ -126,7 +128,7 @@ class MailWorker:
 
 def compose(mail: ClaimedMail, *, to: str, letter: Letter, settings: MailSettings) -> EmailMessage:
     """Return the message; the library encodes what is not plain, and refuses what would end a header."""
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_POLICY)
     message["From"] = Address(settings.sender_name, addr_spec=settings.sender_address)
     # In its two parts, since as one the library takes no local part beyond ASCII; it refuses line ends in both.
     name, _, domain = to.rpartition("@")

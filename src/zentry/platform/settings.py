@@ -89,9 +89,17 @@ class SecuritySettings(Group):
         description="Secrets of at least 32 characters that seal texts in the database, as a JSON list: the first "
         "seals, all open. Empty seals under the signing key.",
     )
+    password_hash: Annotated[str, Field(pattern="^(bcrypt|argon2id)$")] = Field(
+        "bcrypt", description="How new password hashes are made; those that are there are made anew at the next login."
+    )
+    argon2_rounds: int = Field(2, ge=1, le=20, description="Passes of argon2id over its memory.")
+    argon2_memory_mib: int = Field(19, ge=8, le=1024, description="Memory of one argon2id hash in MiB.")
     bcrypt_cost: int = Field(12, ge=4, le=16, description="Work factor of password hashes; production demands 10.")
     hash_threads: int = Field(2, ge=1, le=16, description="Passwords hashed at once.")
     hash_queue: int = Field(64, ge=1, le=10_000, description="Sign-ins that may wait for a hash before 503.")
+    verify_email: bool = Field(
+        default=False, description="Whether the welcome credit waits until the owner of the address has confirmed it."
+    )
     password_min_length: int = Field(8, ge=8, le=128, description="Shortest password in characters.")
     access_token_seconds: int = Field(3600, ge=60, le=86_400, description="Life of an access token.")
     refresh_token_seconds: int = Field(

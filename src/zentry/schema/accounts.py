@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import sqlalchemy as sa
 
 from zentry.platform.caller import Role
 from zentry.platform.db.types import Document, Instant
-from zentry.schema.metadata import metadata, one_of
+from zentry.schema.metadata import metadata, one_of, sealed_for
+
+
+class LinkPurpose(StrEnum):
+    """What a link may be used for, and for nothing else."""
+
+    VERIFY_EMAIL = "verify_email"
+    CHANGE_EMAIL = "change_email"
+    RESET_PASSWORD = "reset_password"  # noqa: S105 - a purpose, no secret
+    SECOND_FACTOR = "second_factor"
+
 
 users = sa.Table(
     "users",
@@ -21,6 +33,15 @@ users = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant),
     sa.Column("last_login", Instant),
+    sa.Column("email_verified_at", Instant),
+    sa.Column(
+        "welcome_pending",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="The welcome waits for the proof of the address.",
+    ),
+    sa.Column("deleted_at", Instant),
     # Written by billing alone, in micro-credits.
     sa.Column("credits", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("held", sa.BigInteger, nullable=False, server_default="0"),
@@ -93,6 +114,37 @@ personal_tokens = sa.Table(
     sa.Column("last_used_at", Instant, comment="To the minute."),
     sa.UniqueConstraint("hash"),
     sa.UniqueConstraint("user_id", "name_key"),
+)
+
+account_links = sa.Table(
+    "account_links",
+    metadata,
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("purpose", sa.Text, primary_key=True),
+    sa.Column("hash", sa.Text, nullable=False, comment="SHA-256 of the token; the token itself is nowhere."),
+    sa.Column("email", sa.Text, comment="The new address, where the link proves one."),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.UniqueConstraint("hash"),
+    one_of("purpose", LinkPurpose),
+    sa.Index("ix_account_links_expires_at", "expires_at"),
+)
+
+second_factors = sa.Table(
+    "second_factors",
+    metadata,
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("secret", sa.LargeBinary, nullable=False, comment="Sealed.", info=sealed_for("user_id")),
+    sa.Column("confirmed_at", Instant, comment="Null until a first code has shown that the owner has the secret."),
+    sa.Column("last_step", sa.BigInteger, nullable=False, server_default="0", comment="Of the last code taken."),
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+recovery_codes = sa.Table(
+    "recovery_codes",
+    metadata,
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("hash", sa.Text, primary_key=True, comment="SHA-256 of the code; a used one is deleted."),
 )
 
 login_failures = sa.Table(

@@ -22,7 +22,9 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from zentry.accounts.letters import AccountLetters
 from zentry.accounts.limits import SigninLimiter
+from zentry.accounts.proof import PasswordProof
 from zentry.accounts.service import AuthService
 from zentry.accounts.tokens import AccessTokens
 from zentry.compute.driver import ComputeDriver, DriverError
@@ -387,13 +389,18 @@ class Simulation:
         tokens = AccessTokens(
             security.signing_key.get_secret_value(), clock=self._clock, life_seconds=security.access_token_seconds
         )
+        hasher, secrets = _NoHasher(), _CountedSecrets()
         return AuthService(
             self._database,
             settings=security,
-            hasher=_NoHasher(),
+            hasher=hasher,
             tokens=tokens,
-            secrets=_CountedSecrets(),
+            secrets=secrets,
             limiter=SigninLimiter(self._database, self._settings.limits),
+            proofs=PasswordProof(self._database, hasher=hasher, tokens=tokens, settings=security),
+            letters=AccountLetters(server=self._settings.server, sealer=self._sealer, secrets=secrets),
+            sealer=self._sealer,
+            wall_clock=self._clock,
             on_signup=signup_hooks(self._settings),
         )
 

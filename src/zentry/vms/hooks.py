@@ -8,6 +8,8 @@ from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
 from zentry.platform.settings import Settings
 from zentry.vms.service import VMService
+from zentry.vms.ssh_keys import SSHKeyRepository
+from zentry.vms.templates import TemplateRepository
 
 
 class MachinesOfProject:
@@ -32,3 +34,12 @@ class SuspendMachines:
         service = VMService(tx, self._settings)
         for vm_id in resource_ids:
             await service.suspend_vm(vm_id)
+
+
+class ForgetBelongings:
+    """Forgets what an account keeps for its machines, when the account is deleted."""
+
+    async def __call__(self, tx: Transaction, user_id: UUID) -> None:
+        """Delete its SSH keys and templates; its machines are gone before."""
+        await SSHKeyRepository(tx).delete_all(user_id)
+        await TemplateRepository(tx).delete_all(user_id)

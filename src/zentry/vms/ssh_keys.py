@@ -71,6 +71,10 @@ class SSHKeyRepository:
         """Remove a key."""
         await self._tx.execute(sa.delete(ssh_keys).where(ssh_keys.c.id == key_id))
 
+    async def delete_all(self, user_id: UUID) -> None:
+        """Forget every key of an account."""
+        await self._tx.execute(sa.delete(ssh_keys).where(ssh_keys.c.user_id == user_id))
+
 
 class SSHKeyService:
     """The rules about SSH keys. Runs inside the caller's transaction and never commits."""

@@ -97,6 +97,10 @@ class TemplateRepository:
         """Remove a template."""
         await self._tx.execute(sa.delete(templates).where(templates.c.id == template_id))
 
+    async def delete_all(self, user_id: UUID) -> None:
+        """Forget every template of an account."""
+        await self._tx.execute(sa.delete(templates).where(templates.c.user_id == user_id))
+
 
 class TemplateService:
     """The rules about templates. Runs inside the caller's transaction and never commits."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import string
 import unicodedata
 from collections.abc import Iterator
 from importlib import resources
+from random import Random
 
 import bcrypt
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from zentry.accounts.blocklist import is_guessable, listed_passwords
 from zentry.accounts.errors import HashingBusy, WeakPassword
 from zentry.accounts.passwords import PasswordHasher, PasswordPolicy
 from zentry.platform.settings import SecuritySettings
@@ -135,10 +138,83 @@ def test_the_operator_may_demand_longer_passwords() -> None:
         policy.check("fourteen chars", email="ada@example.com", name="Ada")
 
 
+LISTED = sorted(listed_passwords())
+
+
+def test_every_listed_password_that_is_long_enough_is_refused_in_any_case_and_form() -> None:
+    """R17: each entry as it is, and every hundredth with each turn that guessers try."""
+    turns = ("{}2024", "{}1", "{}123!", "{}!", "{}?", "{0}{0}")
+    accepted = [entry for entry in LISTED if len(entry) >= 8 and not _is_refused(entry.upper())]
+    accepted += [turn.format(entry) for entry in LISTED[::100] for turn in turns if not _is_refused(turn.format(entry))]
+
+    assert len(LISTED) > 30_000
+    assert accepted == []
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "p@ssw0rd",
+        "P4$$w0rd2023!",
+        "passwordpassword",
+        "passwordsunshine",
+        "abcabcabcabc",
+        "1212121212121",
+        "qwertyuiopasdfghjkl",
+        "0987654321poiuytrewq",
+        "zyxwvutsrqponm",
+        "ZentryCloud2026",
+        "zentry123!",
+        "adalovelace1999",
+        "lovelace.ada99",
+    ],
+)
+def test_what_guessers_make_of_words_is_refused(password: str) -> None:
+    assert _is_refused(password, email="lovelace.ada@example.com", name="Ada Lovelace")
+
+
+@pytest.mark.parametrize("count", [2_000, pytest.param(10_000, marks=pytest.mark.long)])
+def test_random_passwords_of_any_composition_are_accepted(count: int) -> None:
+    """R17: fifteen to sixty-four characters each."""
+    random = Random(17)
+    alphabets = (string.ascii_lowercase, string.digits, string.printable.strip(), "äöüßñøłжшщ語字🐎 ")
+
+    for _ in range(count):
+        alphabet = random.choice(alphabets)
+        password = "".join(random.choice(alphabet) for _ in range(random.randint(15, 64)))
+        POLICY.check(password, email="ada@example.com", name="Ada")
+
+
+def _is_refused(password: str, *, email: str = "ada@example.com", name: str = "Ada") -> bool:
+    try:
+        POLICY.check(password, email=email, name=name)
+    except WeakPassword:
+        return True
+    return False
+
+
+async def test_argon2id_can_be_chosen_and_what_is_stored_moves_to_it(hasher: PasswordHasher) -> None:
+    chosen = PasswordHasher(SecuritySettings(password_hash="argon2id", argon2_memory_mib=8, argon2_rounds=1))
+    old = await hasher.hash("correct horse battery")
+
+    new = await chosen.hash("correct horse battery")
+
+    assert new.startswith("$argon2id$v=19$m=8192,t=1,p=1$")
+    for either in (hasher, chosen):
+        for hashed in (old, new):
+            assert await either.verify("correct horse battery", hashed)
+            assert not await either.verify("correct horse batterY", hashed)
+        assert not await either.verify("nobody has this password", None)
+        assert not await either.verify("!", "!"), "an account that was deleted has no password"
+    assert [chosen.is_outdated(old), chosen.is_outdated(new), hasher.is_outdated(new)] == [True, False, True]
+    assert not await chosen.verify("語" * 255 + "b", await chosen.hash("語" * 255 + "a"))
+    chosen.close()
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=15, max_size=64))
 def test_any_composition_is_accepted(password: str) -> None:
     folded = unicodedata.normalize("NFKC", password).casefold()
     assume(folded not in {*COMMON, "ada@example.com"})
-    assume(len(set(password)) > 1 and len(unicodedata.normalize("NFKC", password)) >= 8)
+    assume(not is_guessable(folded) and len(unicodedata.normalize("NFKC", password)) >= 8)
 
     POLICY.check(password, email="ada@example.com", name="Ada")

@@ -18,10 +18,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from zentry.accounts.addresses import parse_networks
+from zentry.accounts.letters import AccountLetters
 from zentry.accounts.limits import SigninLimiter, WriteLimiter
 from zentry.accounts.limits_middleware import RateLimitMiddleware
 from zentry.accounts.middleware import AuthenticationMiddleware, Authenticator
 from zentry.accounts.passwords import PasswordHasher
+from zentry.accounts.proof import PasswordProof
 from zentry.accounts.router import router
 from zentry.accounts.service import AuthService
 from zentry.accounts.tokens import AccessTokens, SystemSecrets
@@ -29,7 +31,8 @@ from zentry.accounts.types import Client, OnSignup
 from zentry.platform.clock import ManualClock
 from zentry.platform.db import Database, Transaction
 from zentry.platform.errors import InvalidInput, ZentryError
-from zentry.platform.settings import DatabaseSettings, LimitSettings, SecuritySettings
+from zentry.platform.sealing import Sealer
+from zentry.platform.settings import DatabaseSettings, LimitSettings, SecuritySettings, ServerSettings
 from zentry.platform.signals import Signals
 from zentry.schema.accounts import users
 
@@ -39,6 +42,7 @@ PASSWORD = "correct horse battery"
 ADA = {"email": "ada@example.com", "name": "Ada Lovelace", "password": PASSWORD}
 HOME = Client(address="192.0.2.7", user_agent="tests")
 
+SEALER = Sealer(SIGNING_KEY)
 FAST = SecuritySettings(bcrypt_cost=4, token_cache_seconds=1.0)
 NO_LIMITS = LimitSettings(signin_per_minute=0, writes_per_minute=0, reads_per_minute=0, anonymous_per_minute=0)
 
@@ -65,6 +69,10 @@ class World:
             tokens=self.tokens,
             secrets=SystemSecrets(),
             limiter=SigninLimiter(self.database, self.limits),
+            proofs=PasswordProof(self.database, hasher=self.hasher, tokens=self.tokens, settings=self.security),
+            letters=AccountLetters(server=ServerSettings(), sealer=SEALER, secrets=SystemSecrets()),
+            sealer=SEALER,
+            wall_clock=self.clock,
             on_signup=[self._grant, *self.hooks],
         )
 
