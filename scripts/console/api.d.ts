@@ -1103,10 +1103,33 @@ export interface paths {
          * Log in
          * @description Exchange e-mail and password for tokens.
          *
-         *     A wrong password and an unknown e-mail are answered alike. After several failures sign-in with
+         *     An account with a second factor is answered with 401 `SECOND_FACTOR_REQUIRED` and a challenge in
+         *     `details`. A wrong password and an unknown e-mail are answered alike. After several failures sign-in with
          *     this e-mail pauses for whoever asks from the same network; `Retry-After` says for how long.
          */
         post: operations["login"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/login/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Complete a login with a code
+         * @description Send the challenge of the login with a code of the authenticator, or with a recovery code.
+         *
+         *     The challenge takes the place of a token; it is good once, for five minutes.
+         */
+        post: operations["complete_login"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1257,6 +1280,274 @@ export interface paths {
         get: operations["get_jwks"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/email/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send the link that confirms the own e-mail
+         * @description Send the link again, at most once a minute; nothing is sent where the address is confirmed already.
+         */
+        post: operations["request_verification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/email/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm an e-mail
+         * @description Use the link of the mail. Where the welcome credit has waited for it, it is granted now.
+         *
+         *     Whoever has the link may call this without an account's token. A link is good once.
+         */
+        post: operations["verify_email"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/email": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change the own e-mail
+         * @description Send a link to the new address; the e-mail changes when it is used, and the old address is told.
+         */
+        put: operations["change_email"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/email/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm a new e-mail
+         * @description Use the link that was sent to the new address. No token of the account is needed; the link is good once.
+         */
+        post: operations["confirm_email_change"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/password/forgot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for another password
+         * @description Send a link to whoever has an account with this e-mail.
+         *
+         *     The answer is the same whether there is one or not. Anyone may ask, within the rate limit of logins.
+         */
+        post: operations["request_password_reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/password/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Choose another password
+         * @description Use the link of the mail. All sessions of the account end; log in with the new password.
+         *
+         *     Whoever has the link may call this. A link is good once, for an hour.
+         */
+        post: operations["reset_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change the own password
+         * @description Exchange the password for another one. All other sessions end; the owner is told by mail.
+         */
+        put: operations["change_password"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a second factor
+         * @description Make the secret of an authenticator. It counts when a first code has confirmed it.
+         */
+        post: operations["enrol_second_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/second-factor/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Turn the second factor on
+         * @description Show that the authenticator works; from then on a login asks for a code. The answer has the recovery codes.
+         */
+        post: operations["confirm_second_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/second-factor/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Turn the second factor off
+         * @description Turn it off, with the password and a code or a recovery code.
+         */
+        post: operations["disable_second_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/account/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Take the own data away
+         * @description What is kept about your account: itself, sessions, tokens, keys, projects, machines, lines of the bill.
+         */
+        get: operations["export_own_data"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/account/deactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close the own account
+         * @description Close it, with all sessions; only the operator can open it again. Machines that run go on, and cost.
+         */
+        post: operations["deactivate_account"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/account/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete the own account
+         * @description Take everything personal off the account for good. Its lines in the books stay, without a name.
+         *
+         *     Machines and projects have to be deleted before. What credit is left is lost.
+         */
+        post: operations["delete_account"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2298,6 +2589,68 @@ export interface components {
              * Format: date-time
              */
             timestamp: string;
+        };
+        /**
+         * AccountExport
+         * @description What is kept about an account.
+         */
+        AccountExport: {
+            /**
+             * Exported At
+             * Format: date-time
+             * @description When.
+             * @example 2026-01-31T12:00:00Z
+             */
+            exported_at: string;
+            /**
+             * Account
+             * @description The account itself.
+             */
+            account: {
+                [key: string]: unknown;
+            };
+            /**
+             * Sessions
+             * @description Where it was logged in.
+             */
+            sessions: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Personal Access Tokens
+             * @description Its tokens, without their secrets.
+             */
+            personal_access_tokens: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Ssh Keys
+             * @description Its SSH keys.
+             */
+            ssh_keys: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Projects
+             * @description Its projects.
+             */
+            projects: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Vms
+             * @description Its machines.
+             */
+            vms: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Billing
+             * @description Its lines in the books, 10,000 at most.
+             */
+            billing: {
+                [key: string]: unknown;
+            }[];
         };
         /**
          * Action
@@ -3489,6 +3842,30 @@ export interface components {
             counted: number;
         };
         /**
+         * EmailChange
+         * @description Another e-mail, and the password.
+         * @example {
+         *       "email": "ada.king@example.com",
+         *       "password": "correct horse battery"
+         *     }
+         */
+        EmailChange: {
+            /**
+             * Email
+             * Format: email
+             * @description E-mail address.
+             * @example ada@example.com
+             */
+            email: string;
+            /**
+             * Password
+             * Format: password
+             * @description The present password of the account.
+             * @example correct horse battery
+             */
+            password: string;
+        };
+        /**
          * EntryFormat
          * @description How entries are written.
          * @enum {string}
@@ -3689,6 +4066,62 @@ export interface components {
              * @example 50000
              */
             micros: number;
+        };
+        /**
+         * FactorConfirmation
+         * @description A first code.
+         * @example {
+         *       "code": "492039"
+         *     }
+         */
+        FactorConfirmation: {
+            /**
+             * Code
+             * @description Six digits of the authenticator, or a recovery code where one is taken.
+             * @example 492039
+             */
+            code: string;
+        };
+        /**
+         * FactorEnrolment
+         * @description What an authenticator needs; it is shown this once.
+         */
+        FactorEnrolment: {
+            /**
+             * Secret
+             * @description The secret in base32.
+             * @example JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
+             */
+            secret: string;
+            /**
+             * Uri
+             * @description The same as a QR code holds it.
+             * @example otpauth://totp/Zentry%20Cloud:ada%40example.com?secret=JBSWY3DPEHPK3PXP&issuer=Zentry%20Cloud
+             */
+            uri: string;
+        };
+        /**
+         * FactorRemoval
+         * @description The password and a code.
+         * @example {
+         *       "code": "492039",
+         *       "password": "correct horse battery"
+         *     }
+         */
+        FactorRemoval: {
+            /**
+             * Password
+             * Format: password
+             * @description The present password of the account.
+             * @example correct horse battery
+             */
+            password: string;
+            /**
+             * Code
+             * @description Six digits of the authenticator, or a recovery code where one is taken.
+             * @example 492039
+             */
+            code: string;
         };
         /**
          * FaultKind
@@ -4276,6 +4709,22 @@ export interface components {
             refunded_micros: number;
         };
         /**
+         * LinkConfirmation
+         * @description The token of a link that proves an address.
+         * @example {
+         *       "token": "zl_Hk1wYH0Y3p4m2v5tqkqQ9wqkqX7d1o5r9m1k7e0c2aI"
+         *     }
+         */
+        LinkConfirmation: {
+            /**
+             * Token
+             * Format: password
+             * @description The token of the link in the mail.
+             * @example zl_Hk1wYH0Y3p4m2v5tqkqQ9wqkqX7d1o5r9m1k7e0c2aI
+             */
+            token: string;
+        };
+        /**
          * Metric
          * @description What is measured of a machine: usages in percent, throughput in bytes per second.
          * @enum {string}
@@ -4658,6 +5107,86 @@ export interface components {
              * @example 50
              */
             progress: number;
+        };
+        /**
+         * OwnerConfirmation
+         * @description The password once more.
+         * @example {
+         *       "password": "correct horse battery"
+         *     }
+         */
+        OwnerConfirmation: {
+            /**
+             * Password
+             * Format: password
+             * @description The present password of the account.
+             * @example correct horse battery
+             */
+            password: string;
+        };
+        /**
+         * PasswordChange
+         * @description Another password, and the present one.
+         * @example {
+         *       "current_password": "correct horse battery",
+         *       "new_password": "staple of another horse"
+         *     }
+         */
+        PasswordChange: {
+            /**
+             * Current Password
+             * Format: password
+             * @description The present password of the account.
+             * @example correct horse battery
+             */
+            current_password: string;
+            /**
+             * New Password
+             * Format: password
+             * @description Any characters. The most common passwords, the e-mail and the name are refused.
+             * @example staple of another horse
+             */
+            new_password: string;
+        };
+        /**
+         * PasswordForgotten
+         * @description Whose password is to be chosen anew.
+         * @example {
+         *       "email": "ada@example.com"
+         *     }
+         */
+        PasswordForgotten: {
+            /**
+             * Email
+             * Format: email
+             * @description E-mail address.
+             * @example ada@example.com
+             */
+            email: string;
+        };
+        /**
+         * PasswordReset
+         * @description Another password, and the proof that its owner chooses it.
+         * @example {
+         *       "new_password": "staple of another horse",
+         *       "token": "zl_Hk1wYH0Y3p4m2v5tqkqQ9wqkqX7d1o5r9m1k7e0c2aI"
+         *     }
+         */
+        PasswordReset: {
+            /**
+             * Token
+             * Format: password
+             * @description The token of the link in the mail.
+             * @example zl_Hk1wYH0Y3p4m2v5tqkqQ9wqkqX7d1o5r9m1k7e0c2aI
+             */
+            token: string;
+            /**
+             * New Password
+             * Format: password
+             * @description Any characters. The most common passwords, the e-mail and the name are refused.
+             * @example staple of another horse
+             */
+            new_password: string;
         };
         /**
          * PerformanceFigures
@@ -5398,6 +5927,20 @@ export interface components {
             quotas: components["schemas"]["QuotaUsage"][];
         };
         /**
+         * RecoveryCodes
+         * @description Codes for the day the authenticator is lost; they are shown this once, and each is good once.
+         */
+        RecoveryCodes: {
+            /**
+             * Recovery Codes
+             * @description Keep them elsewhere.
+             * @example [
+             *       "mzxw-6ytb-oi2d-gnrs"
+             *     ]
+             */
+            recovery_codes: string[];
+        };
+        /**
          * Refund
          * @description What is given back of a line, and why.
          * @example {
@@ -5538,6 +6081,29 @@ export interface components {
          * @enum {string}
          */
         Scope: "vm" | "project" | "account";
+        /**
+         * SecondFactorLogin
+         * @description The second half of a login.
+         * @example {
+         *       "challenge": "zl_Hk1wYH0Y3p4m2v5tqkqQ9wqkqX7d1o5r9m1k7e0c2aI",
+         *       "code": "492039"
+         *     }
+         */
+        SecondFactorLogin: {
+            /**
+             * Challenge
+             * Format: password
+             * @description `details.challenge` of the login's answer.
+             * @example zl_Hk1wYH0Y3p4m2v5tqkqQ9wqkqX7d1o5r9m1k7e0c2aI
+             */
+            challenge: string;
+            /**
+             * Code
+             * @description Six digits of the authenticator, or a recovery code where one is taken.
+             * @example 492039
+             */
+            code: string;
+        };
         /**
          * SeriesPeriod
          * @description A period with its steps.
@@ -6879,6 +7445,18 @@ export interface components {
              * @example true
              */
             is_active: boolean;
+            /**
+             * Email Verified
+             * @description Whether the owner has confirmed the e-mail.
+             * @example false
+             */
+            email_verified: boolean;
+            /**
+             * Has Second Factor
+             * @description Whether a login asks for a code as well.
+             * @example false
+             */
+            has_second_factor: boolean;
             /**
              * @description `admin` administers the platform.
              * @example user
@@ -11513,7 +12091,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `AUTHENTICATION_ERROR`: The e-mail or the password is wrong; which of them is not told. */
+            /** @description `AUTHENTICATION_ERROR`: The e-mail or the password is wrong; which of them is not told.; `SECOND_FACTOR_REQUIRED`: The password is right, and the account asks for a code as well. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11558,6 +12136,65 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorResponse"];
                 };
             };
+        };
+    };
+    complete_login: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecondFactorLogin"];
+            };
+        };
+        responses: {
+            /** @description The account and the tokens of a new session. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `INVALID_LINK`: The token of the link is unknown, expired, used or for something else.; `WRONG_CODE`: The code is wrong, too old, or was used already. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `AUTHORIZATION_ERROR`: The account has been deactivated. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `RATE_LIMIT_EXCEEDED`: Sign-in with this e-mail has failed too often from this network.; `RATE_LIMIT_EXCEEDED`: More requests than the rate limit admits. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     refresh: {
@@ -11978,6 +12615,704 @@ export interface operations {
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    request_verification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    verify_email: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkConfirmation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `INVALID_LINK`: The token of the link is unknown, expired, used or for something else. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    change_email: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EmailChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `WRONG_PASSWORD`: The password that was to prove the owner is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `RATE_LIMIT_EXCEEDED`: Sign-in with this e-mail has failed too often from this network. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            500: components["responses"]["InternalServerError"];
+            /** @description `SERVICE_UNAVAILABLE`: Too many passwords wait to be checked. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    confirm_email_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LinkConfirmation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `INVALID_LINK`: The token of the link is unknown, expired, used or for something else. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `CONFLICT`: There is an account with this e-mail already. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    request_password_reset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordForgotten"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `RATE_LIMIT_EXCEEDED`: More requests than the rate limit admits. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    reset_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordReset"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `INVALID_LINK`: The token of the link is unknown, expired, used or for something else.; `VALIDATION_ERROR`: The password is too short, too long, or one of those that are tried first. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `RATE_LIMIT_EXCEEDED`: More requests than the rate limit admits. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            500: components["responses"]["InternalServerError"];
+            /** @description `SERVICE_UNAVAILABLE`: Too many passwords wait to be checked. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    change_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The password is too short, too long, or one of those that are tried first.; `WRONG_PASSWORD`: The password that was to prove the owner is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `RATE_LIMIT_EXCEEDED`: Sign-in with this e-mail has failed too often from this network. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            500: components["responses"]["InternalServerError"];
+            /** @description `SERVICE_UNAVAILABLE`: Too many passwords wait to be checked. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    enrol_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnerConfirmation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactorEnrolment"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `WRONG_PASSWORD`: The password that was to prove the owner is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `CONFLICT`: The second factor is not in the state that this needs. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `RATE_LIMIT_EXCEEDED`: Sign-in with this e-mail has failed too often from this network. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            500: components["responses"]["InternalServerError"];
+            /** @description `SERVICE_UNAVAILABLE`: Too many passwords wait to be checked. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    confirm_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FactorConfirmation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodes"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `WRONG_CODE`: The code is wrong, too old, or was used already. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `CONFLICT`: The second factor is not in the state that this needs. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `RATE_LIMIT_EXCEEDED`: Sign-in with this e-mail has failed too often from this network. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    disable_second_factor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FactorRemoval"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            /** @description `WRONG_CODE`: The code is wrong, too old, or was used already; `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `RATE_LIMIT_EXCEEDED`: Sign-in with this e-mail has failed too often from this network. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            500: components["responses"]["InternalServerError"];
+            /** @description `SERVICE_UNAVAILABLE`: Too many passwords wait to be checked. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    export_own_data: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountExport"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    deactivate_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnerConfirmation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `WRONG_PASSWORD`: The password that was to prove the owner is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `RATE_LIMIT_EXCEEDED`: Sign-in with this e-mail has failed too often from this network. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            500: components["responses"]["InternalServerError"];
+            /** @description `SERVICE_UNAVAILABLE`: Too many passwords wait to be checked. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    delete_account: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnerConfirmation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `WRONG_PASSWORD`: The password that was to prove the owner is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `ACCOUNT_IN_USE`: The account has machines or projects, so it cannot be deleted. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `RATE_LIMIT_EXCEEDED`: Sign-in with this e-mail has failed too often from this network. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            500: components["responses"]["InternalServerError"];
+            /** @description `SERVICE_UNAVAILABLE`: Too many passwords wait to be checked. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     list_personal_tokens: {
