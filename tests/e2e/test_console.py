@@ -51,6 +51,7 @@ SCREENS: Final = (
     "/projects/:project",
     "/billing",
     "/billing/history",
+    "/billing/prices",
     "/billing/statements",
     "/billing/statements/:statement",
     "/monitoring",

@@ -10,17 +10,18 @@ import { Bones, Button, Card, curl, Empty, Head, Loaded, Money, Notice, Select, 
 import { attempt, Dialog, toast } from "../ui/overlays.js";
 import { Explain } from "./explain.js";
 import { useNames } from "./happenings.js";
+import { Grants, Prices } from "./prices.js";
 import { Statement, Statements } from "./statements.js";
 import { Usage } from "./usage.js";
 
-const TABS = /** @type {[string, string][]} */ ([["/billing", "Overview"], ["/billing/history", "History"], ["/billing/statements", "Statements"]]);
+const TABS = /** @type {[string, string][]} */ ([["/billing", "Overview"], ["/billing/history", "History"], ["/billing/statements", "Statements"], ["/billing/prices", "Prices"]]);
 const KINDS = /** @type {[string, string][]} */ ([["", "All lines"], ["vm_usage", "Use of machines"], ["vm_create", "Creation of machines"], ["credit_add", "Credit added"], ["credit_deduct", "Credit deducted"]]);
 const PAGE = 25;
 const LOW = 5;
 
 /** @param {{tab?: string, id?: string}} properties */
 export default function Billing({ tab = "", id }) {
-  const View = id ? Statement : ({ history: History, statements: Statements }[tab] ?? Overview);
+  const View = id ? Statement : ({ history: History, statements: Statements, prices: Prices }[tab] ?? Overview);
   const adding = place.value.query.get("add") === "1";
   return html`<${Head} title="Billing" actions=${html`<${Button} kind="primary" icon="plus" onClick=${() => setQuery({ add: "1" })}>Add credit<//>`}><p class="soft">Prepaid by the second. The balance cannot go below zero.</p><//>
     <${Tabs} label="About billing" tabs=${TABS} current=${tab ? `/billing/${tab}` : "/billing"} />
@@ -58,6 +59,7 @@ function Overview() {
       <${Card} title="The last seven days"><${Loaded} of=${analysis}>${(/** @type {any} */ data) => html`<${Week} trend=${data.weekly_trend} />`}<//><//>
       <${Usage} />
     </div>
+    <${Grants} />
     <${Loaded} of=${analysis} lines=${1}>${(/** @type {any} */ data) => data.cost_optimization_tips.length > 0 && html`<${Card} title="Ways to spend less" pad=${false}><ul class="lines">${data.cost_optimization_tips.map((/** @type {string} */ tip) => html`<li key=${tip}><span class="mark"><${Icon} name="info" /></span><span class="grow wrap-any">${tip}</span></li>`)}</ul><//>`}<//>`;
 }
 

@@ -1,56 +1,65 @@
 // What a machine shows beyond its first page: charts, operations, console, snapshots, costs.
-import { path, post, remove } from "../core/api.js";
+import { address, path, post, remove } from "../core/api.js";
+import { download } from "../core/download.js";
 import { settle } from "../core/fleet.js";
-import { money, percent, rate, words } from "../core/format.js";
+import { duration, money, number, percent, rate, words } from "../core/format.js";
 import { invalidate, useResource } from "../core/resource.js";
+import { asked, columnsOf, FIGURES, period, useSeries, zoom } from "../core/series.js";
 import { html, useMemo, useState } from "../core/view.js";
-import { Button, Card, curl, Empty, Loaded, Meter, Money, Segments, State, TextField, Time } from "../ui/basics.js";
+import { Button, Card, curl, Empty, Loaded, Meter, Money, State, TextField, Time } from "../ui/basics.js";
 import { Chart } from "../ui/chart.js";
 import { attempt, confirm, Menu } from "../ui/overlays.js";
+import { PeriodChoice } from "../ui/period.js";
 import { Explain } from "./explain.js";
 
-const RANGES = /** @type {[string, string][]} */ ([["1", "1 hour"], ["6", "6 hours"], ["24", "1 day"], ["168", "1 week"]]);
-/** @type {Record<string, number>} */
-const INTERVALS = { 1: 5, 6: 5, 24: 10, 168: 60 };
+/** @type {[string, string[], (value: number) => string, number | undefined][]} */
+const CHARTS = [
+  ["CPU", ["cpu_usage"], percent, 100],
+  ["Memory and disk", ["memory_usage", "disk_usage"], percent, 100],
+  ["Network", ["network_in", "network_out"], rate, undefined],
+  ["Disk throughput", ["disk_read", "disk_write"], rate, undefined],
+];
+const BRIEF = 3;
 
 /** @param {{vm: any, brief?: boolean}} properties */
 export function Metrics({ vm, brief = false }) {
-  const [hours, setHours] = useState("1");
-  const found = useResource(path`/monitoring/vms/${vm.id}/metrics/history` + `?hours=${hours}&interval=${INTERVALS[hours]}`, { every: 15 });
-  const points = found.data?.metrics;
-  const columns = useMemo(() => columnsOf(points ?? []), [points]);
-  const [from, to] = found.data ? [Date.parse(found.data.period_start) / 1000, Date.parse(found.data.period_end) / 1000] : [0, 0];
-  const range = html`<${Segments} label="Range" options=${RANGES} value=${hours} onChange=${setHours} />`;
-  if (found.data !== undefined && points.length === 0) {
-    return html`<${Card} title="Metrics" actions=${range}><${Empty} icon="chart" title="No figures in this range" command=${curl("GET", `/monitoring/vms/${vm.id}/metrics`)}>A running machine is measured every few seconds.<//><//>`;
+  const chosen = period();
+  const where = path`/monitoring/vms/${vm.id}/series`;
+  const found = useSeries(where, chosen);
+  const columns = useMemo(() => columnsOf(found.data), [found.data]);
+  const choice = html`<${PeriodChoice} more=${!brief} />`;
+  if (found.data !== undefined && columns.isEmpty) {
+    return html`<${Card} title="Metrics" actions=${choice}><${Empty} icon="chart" title="No figures in this period" command=${curl("GET", where)}>A running machine is measured every few seconds.<//><//>`;
   }
-  return html`<${Card} title="CPU" actions=${range}><${Loaded} of=${found} lines=${5}>${() => html`<${Chart} label="CPU" times=${columns.times} from=${from} to=${to} series=${[{ name: "CPU", values: columns.cpu_usage }]} format=${percent} max=${100} />`}<//><//>
-    <div class="grid two">
-      <${Card} title="Memory and disk"><${Loaded} of=${found} lines=${5}>${() => html`<${Chart} label="Memory and disk" times=${columns.times} from=${from} to=${to} series=${[{ name: "Memory", values: columns.memory_usage }, { name: "Disk", values: columns.disk_usage }]} format=${percent} max=${100} height=${160} />`}<//><//>
-      <${Card} title="Network"><${Loaded} of=${found} lines=${5}>${() => html`<${Chart} label="Network" times=${columns.times} from=${from} to=${to} series=${[{ name: "In", values: columns.network_in }, { name: "Out", values: columns.network_out }]} format=${rate} height=${160} />`}<//><//>
-    </div>
-    ${!brief && found.data && html`<${Peaks} data=${found.data} />`}`;
+  const [first, ...others] = CHARTS.slice(0, brief ? BRIEF : CHARTS.length);
+  const draw = (/** @type {typeof first} */ [title, names, format, max], /** @type {number} */ height) => html`<${Loaded} of=${found} lines=${5}>${() => html`<${Chart} label=${title} times=${columns.times} from=${columns.from} to=${columns.to} series=${linesOf(columns, names)} format=${format} max=${max} height=${height} onZoom=${zoom} />`}<//>`;
+  return html`<${Card} title=${first[0]} actions=${choice}>${draw(first, 190)}<//>
+    <div class="grid two">${others.map((one) => html`<${Card} key=${one[0]} title=${one[0]}>${draw(one, 160)}<//>`)}</div>
+    ${!brief && found.data && html`<${Peaks} data=${found.data} where=${where} chosen=${chosen} name=${vm.name} />`}`;
 }
 
-/** Rows of points as columns of figures. @param {any[]} points */
-export function columnsOf(points) {
-  /** @type {Record<string, number[]>} */
-  const columns = { times: points.map((point) => Date.parse(point.timestamp) / 1000) };
-  for (const name of ["cpu_usage", "memory_usage", "disk_usage", "network_in", "network_out"]) columns[name] = points.map((point) => point[name]);
-  return columns;
+/** @param {ReturnType<typeof columnsOf>} columns @param {string[]} names */
+function linesOf(columns, names) {
+  return names.flatMap((name) => {
+    const before = columns.before(name);
+    return [{ name: FIGURES[name], values: columns.now(name) }, ...(before ? [{ name: `${FIGURES[name]} before`, values: before, dashed: true }] : [])];
+  });
 }
 
-/** @param {{data: any}} properties */
-const Peaks = ({ data }) => html`<${Card} title="Averages and peaks" pad=${false}>
-  <div class="table-wrap"><table class="table">
-    <thead><tr><th scope="col">Figure</th><th scope="col" class="number">Average</th><th scope="col" class="number">Peak</th></tr></thead>
-    <tbody>
-      ${[["CPU", "cpu_usage", percent], ["Memory", "memory_usage", percent], ["Disk", "disk_usage", percent], ["Network in", "network_in", rate], ["Network out", "network_out", rate]].map(
-        ([name, key, format]) => html`<tr><th scope="row">${name}</th><td class="number">${/** @type {any} */ (format)(data.averages[/** @type {string} */ (key)])}</td><td class="number">${/** @type {any} */ (format)(data.peaks[/** @type {string} */ (key)])}</td></tr>`,
-      )}
-    </tbody>
-  </table></div>
-<//>`;
+/** @param {{data: any, where: string, chosen: import("../core/series.js").Period, name: string}} properties */
+function Peaks({ data, where, chosen, name }) {
+  const change = data.change_percent;
+  const save = () => attempt(() => download(address(where, { ...asked(chosen), format: "csv" }).slice((document.body.dataset.root ?? "").length), `${name}.csv`));
+  return html`<${Card} title="Averages and peaks" pad=${false} actions=${html`<${Button} kind="little" icon="download" onClick=${save}>CSV<//>`}>
+    <div class="table-wrap"><table class="table">
+      <thead><tr><th scope="col">Figure</th><th scope="col" class="number">Average</th><th scope="col" class="number">Peak</th>${change && html`<th scope="col" class="number">Against before</th>`}</tr></thead>
+      <tbody>${CHARTS.flatMap(([, names, format]) => names.map((key) => html`<tr key=${key}><th scope="row">${FIGURES[key]}</th><td class="number">${show(data.averages[key], format)}</td><td class="number">${show(data.peaks[key], format)}</td>${change && html`<td class="number">${show(change[key], (value) => `${value > 0 ? "+" : ""}${number(value, 1)} %`)}</td>`}</tr>`))}</tbody>
+    </table></div>
+  <//>`;
+}
+
+/** @param {number | null | undefined} value @param {(value: number) => string} format */
+const show = (value, format) => (value === null || value === undefined ? "–" : format(value));
 
 /** @param {{vm: any}} properties */
 export function Operations({ vm }) {
@@ -69,9 +78,9 @@ export function Operations({ vm }) {
               ${data.operations.map(
                 (/** @type {any} */ operation) => html`<tr key=${operation.id}>
                   <td>${words(operation.kind.replace("vms.", ""))}${operation.attempt > 1 && html` <span class="small faint">try ${operation.attempt}</span>`}</td>
-                  <td class="stack tight"><span><${State} state=${operation.status} label=${operation.undoing ? "taking back" : undefined} /></span>
+                  <td><div class="stack tight"><span><${State} state=${operation.status} label=${operation.undoing ? "taking back" : undefined} /></span>
                     ${operation.error && html`<span class="small bad wrap-any">${operation.error.message}</span>`}
-                    ${operation.status === "running" && html`<${Meter} value=${operation.progress} max=${100} label="Progress in percent" warnAt=${2} />`}</td>
+                    ${operation.status === "running" && html`<${Meter} value=${operation.progress} max=${100} label="Progress in percent" warnAt=${2} />`}</div></td>
                   <td class="hide-phone"><${Time} at=${operation.created_at} /></td>
                   <td class="number hide-phone">${took(operation)}</td>
                   <td class="right">${["pending", "running"].includes(operation.status) && html`<${Button} kind="little" onClick=${() => cancel(operation)}>Cancel<//>`}</td>
@@ -85,7 +94,8 @@ export function Operations({ vm }) {
 /** @param {any} operation */
 function took(operation) {
   if (!operation.finished_at || !operation.started_at) return "–";
-  return `${((Date.parse(operation.finished_at) - Date.parse(operation.started_at)) / 1000).toFixed(2)} s`;
+  const seconds = (Date.parse(operation.finished_at) - Date.parse(operation.started_at)) / 1000;
+  return seconds < 100 ? `${number(seconds, 2)} s` : duration(seconds / 3600);
 }
 
 /** @param {{vm: any}} properties */

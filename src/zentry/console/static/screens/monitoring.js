@@ -3,23 +3,15 @@ import { path } from "../core/api.js";
 import { money, percent, plural, rate } from "../core/format.js";
 import { useResource } from "../core/resource.js";
 import { link, place, setQuery } from "../core/router.js";
+import { columnsOf, FIGURES, period, useSeries, zoom } from "../core/series.js";
 import { html, useMemo } from "../core/view.js";
-import { Button, Card, curl, Empty, Head, Loaded, Notice, Segments, Select, State, Stat } from "../ui/basics.js";
+import { Button, Card, curl, Empty, Head, Loaded, Notice, Select, State, Stat } from "../ui/basics.js";
 import { Chart } from "../ui/chart.js";
-import { columnsOf } from "./machine-tabs.js";
+import { PeriodChoice } from "../ui/period.js";
 
 const MOST_COMPARED = 4;
-const RANGES = /** @type {[string, string][]} */ ([["1", "1 hour"], ["6", "6 hours"], ["24", "1 day"], ["168", "1 week"]]);
-/** @type {Record<string, number>} */
-const INTERVALS = { 1: 5, 6: 5, 24: 10, 168: 60 };
-/** @type {Record<string, [string, (value: number) => string, number | undefined]>} */
-const FIGURES = {
-  cpu_usage: ["CPU", percent, 100],
-  memory_usage: ["Memory", percent, 100],
-  disk_usage: ["Disk", percent, 100],
-  network_in: ["Network in", rate, undefined],
-  network_out: ["Network out", rate, undefined],
-};
+/** @type {Record<string, [(value: number) => string, number | undefined]>} */
+const FORMATS = { cpu_usage: [percent, 100], memory_usage: [percent, 100], disk_usage: [percent, 100], network_in: [rate, undefined], network_out: [rate, undefined], disk_read: [rate, undefined], disk_write: [rate, undefined] };
 
 export default function Monitoring() {
   const dashboard = useResource("/monitoring/dashboard", { every: 10 });
@@ -39,8 +31,7 @@ export default function Monitoring() {
 /** @param {{machines: any[]}} properties */
 function Compare({ machines }) {
   const query = place.value.query;
-  const hours = query.get("range") ?? "1";
-  const figure = FIGURES[query.get("figure") ?? ""] ? /** @type {string} */ (query.get("figure")) : "cpu_usage";
+  const figure = FORMATS[query.get("figure") ?? ""] ? /** @type {string} */ (query.get("figure")) : "cpu_usage";
   const running = machines.filter((vm) => vm.status === "running");
   const named = (query.get("machines") ?? "").split(",").filter(Boolean);
   const chosen = (named.length > 0 ? named.map((id) => machines.find((vm) => vm.vm_id === id)).filter(Boolean) : [...running].sort((a, b) => b.cpu_usage - a.cpu_usage)).slice(0, MOST_COMPARED);
@@ -49,35 +40,32 @@ function Compare({ machines }) {
   }
   const ids = chosen.map((vm) => vm.vm_id);
   const choose = (/** @type {string[]} */ next) => setQuery({ machines: next.join(",") });
-  return html`<${Card} title="Compare" actions=${html`<${Segments} label="Range" options=${RANGES} value=${hours} onChange=${(/** @type {string} */ range) => setQuery({ range })} />`}>
+  return html`<${Card} title="Compare" actions=${html`<${PeriodChoice} more />`}>
     <div class="stack">
       <div class="row wrap">
-        <${Select} bare label="Figure" value=${figure} onChange=${(/** @type {string} */ value) => setQuery({ figure: value })} options=${Object.entries(FIGURES).map(([key, [name]]) => [key, name])} />
+        <${Select} bare label="Figure" value=${figure} onChange=${(/** @type {string} */ value) => setQuery({ figure: value })} options=${Object.entries(FIGURES)} />
         ${chosen.map((vm, index) => html`<span class="tag" key=${vm.vm_id}><span class=${`swatch s${index + 1}`}></span>${vm.name}<button type="button" aria-label=${`Leave out ${vm.name}`} disabled=${ids.length === 1} onClick=${() => choose(ids.filter((id) => id !== vm.vm_id))}>×</button></span>`)}
         ${ids.length < MOST_COMPARED && machines.some((vm) => !ids.includes(vm.vm_id)) && html`<${Select} bare label="Add a machine" value="" onChange=${(/** @type {string} */ id) => id && choose([...ids, id])} options=${[["", "Add a machine"], ...machines.filter((vm) => !ids.includes(vm.vm_id)).slice(0, 500).map((vm) => [vm.vm_id, vm.name])]} />`}
       </div>
-      ${chosen.length === 0 ? html`<${Notice}>No machine runs. Choose one to see what it did before.<//>` : html`<${Lines} key=${ids.join()} chosen=${chosen} hours=${hours} figure=${figure} />`}
+      ${chosen.length === 0 ? html`<${Notice}>No machine runs. Choose one to see what it did before.<//>` : html`<${Lines} key=${ids.join()} chosen=${chosen} figure=${figure} />`}
     </div>
   <//>`;
 }
 
-/** @param {{chosen: any[], hours: string, figure: string}} properties */
-function Lines({ chosen, hours, figure }) {
-  const where = (/** @type {any} */ vm) => vm && path`/monitoring/vms/${vm.vm_id}/metrics/history` + `?hours=${hours}&interval=${INTERVALS[hours] ?? 10}`;
-  const found = [0, 1, 2, 3].map((index) => useResource(where(chosen[index]) ?? null, { every: 15 }));
-  const [name, format, max] = FIGURES[figure];
-  const histories = found.map((one) => one.data);
-  const merged = useMemo(() => {
-    const columns = histories.slice(0, chosen.length).map((history) => (history ? columnsOf(history.metrics) : null));
-    const times = [...new Set(columns.flatMap((one) => one?.times ?? []))].sort((a, b) => a - b);
-    const series = chosen.map((vm, index) => {
-      const one = columns[index];
-      const at = new Map(one?.times.map((time, position) => [time, one[figure][position]]) ?? []);
-      return { name: vm.name, values: times.map((time) => at.get(time) ?? null) };
+/** @param {{chosen: any[], figure: string}} properties */
+function Lines({ chosen, figure }) {
+  const wanted = period();
+  const found = [0, 1, 2, 3].map((index) => useSeries(chosen[index] ? path`/monitoring/vms/${chosen[index].vm_id}/series` : null, wanted));
+  const [format, max] = FORMATS[figure];
+  const all = found.map((one) => one.data);
+  const { times, series, from, to } = useMemo(() => {
+    const columns = all.slice(0, chosen.length).map(columnsOf);
+    const longest = columns.reduce((most, one) => (one.times.length > most.times.length ? one : most), columns[0]);
+    const lines = chosen.flatMap((vm, index) => {
+      const before = columns[index].before(figure);
+      return [{ name: vm.name, values: columns[index].now(figure) }, ...(before ? [{ name: `${vm.name} before`, values: before, dashed: true }] : [])];
     });
-    return { times, series };
-  }, [...histories, figure]);
-  const first = histories.find(Boolean);
-  return html`<${Chart} label=${name} times=${merged.times} series=${merged.series} format=${format} max=${max} height=${300}
-    from=${first ? Date.parse(first.period_start) / 1000 : undefined} to=${first ? Date.parse(first.period_end) / 1000 : undefined} />`;
+    return { ...longest, series: lines.map((line) => ({ ...line, values: longest.times.map((/** @type {number} */ _, /** @type {number} */ at) => line.values[at] ?? null) })) };
+  }, [...all, figure]);
+  return html`<${Chart} label=${FIGURES[figure]} times=${times} series=${series} format=${format} max=${max} height=${300} from=${from} to=${to} onZoom=${zoom} />`;
 }
