@@ -56,6 +56,8 @@ BROAD_EXCEPT_ALLOWED: Final = (
     "billing/closing.py",
     "billing/meter.py",
     "mail/worker.py",
+    "events/hub.py",
+    "events/sequencer.py",
     "monitoring/collector.py",
     "operations/runner.py",
     "platform/db/notifications.py",

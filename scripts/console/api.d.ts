@@ -1767,6 +1767,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List events
+         * @description What happened to the account and to what it owns, or in one project; filtered, and page by page.
+         *
+         *     Positions are those of the log: what was shown once stays where it is, and what is committed later comes behind
+         *     it. To go on with what comes, ask with `order=oldest` and the last position as `cursor`, or follow the stream.
+         */
+        get: operations["list_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/events/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow events
+         * @description Follow what happens, as server-sent events, without a gap and without a repetition.
+         *
+         *     The `id` of an event is its position. After a broken connection send the last one as `Last-Event-ID`. A line with
+         *     an id alone says that the stream lives, and is a position to go on from. Who reads too slowly is cut off and
+         *     misses nothing: the position says where to go on. An event named `gap` tells that some are no longer kept. The
+         *     stream ends when the session does, and after a time, for you to open another.
+         */
+        get: operations["stream_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/vms/{vm_id}/transitions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the state changes of a VM
+         * @description How a VM came from state to state, the newest first, each with its cause; also of one that is terminated.
+         */
+        get: operations["list_vm_transitions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/metrics": {
         parameters: {
             query?: never;
@@ -3938,6 +4006,124 @@ export interface components {
             request_id: string;
         };
         /**
+         * EventList
+         * @description A page of events.
+         * @example {
+         *       "events": [
+         *         {
+         *           "cause": "vms.start",
+         *           "created_at": "2026-01-15T10:30:00Z",
+         *           "data": {
+         *             "after": "running",
+         *             "before": "stopped"
+         *           },
+         *           "id": "01890a5d-ac96-774b-bcce-b302099a8057",
+         *           "kind": "vm.running",
+         *           "operation_id": "01890a5d-ac96-774b-bcce-b302099a8077",
+         *           "position": 4711,
+         *           "project_id": "01890a5d-ac96-774b-bcce-b302099a8002",
+         *           "resource_id": "01890a5d-ac96-774b-bcce-b302099a8042",
+         *           "resource_type": "vm",
+         *           "user_id": "01890a5d-ac96-774b-bcce-b302099a8001",
+         *           "actor_id": null,
+         *           "request_id": null
+         *         }
+         *       ],
+         *       "next_cursor": null
+         *     }
+         */
+        EventList: {
+            /** Events */
+            events: components["schemas"]["EventResponse"][];
+            /**
+             * Next Cursor
+             * @description Send as `cursor` for the page after this one; null on the last.
+             */
+            next_cursor: number | null;
+        };
+        /**
+         * EventResponse
+         * @description One thing that has happened.
+         * @example {
+         *       "cause": "vms.start",
+         *       "created_at": "2026-01-15T10:30:00Z",
+         *       "data": {
+         *         "after": "running",
+         *         "before": "stopped"
+         *       },
+         *       "id": "01890a5d-ac96-774b-bcce-b302099a8057",
+         *       "kind": "vm.running",
+         *       "operation_id": "01890a5d-ac96-774b-bcce-b302099a8077",
+         *       "position": 4711,
+         *       "project_id": "01890a5d-ac96-774b-bcce-b302099a8002",
+         *       "resource_id": "01890a5d-ac96-774b-bcce-b302099a8042",
+         *       "resource_type": "vm",
+         *       "user_id": "01890a5d-ac96-774b-bcce-b302099a8001",
+         *       "actor_id": null,
+         *       "request_id": null
+         *     }
+         */
+        EventResponse: {
+            /**
+             * Position
+             * @description Its place in the log of the whole platform; others' events lie in between.
+             */
+            position: number;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Kind
+             * @description What happened, as subject.verb.
+             */
+            kind: string;
+            /**
+             * User Id
+             * @description The account that it belongs to.
+             */
+            user_id: string | null;
+            /** Project Id */
+            project_id: string | null;
+            /** Resource Type */
+            resource_type: string;
+            /**
+             * Resource Id
+             * Format: uuid
+             */
+            resource_id: string;
+            /**
+             * Cause
+             * @description What brought it about: `user`, `credit`, `reconciler`, or a kind of operation.
+             */
+            cause: string;
+            /**
+             * Actor Id
+             * @description The account that asked; null for the platform itself.
+             */
+            actor_id: string | null;
+            /** Operation Id */
+            operation_id: string | null;
+            /**
+             * Request Id
+             * @description The `X-Request-Id` of the request that caused it.
+             */
+            request_id: string | null;
+            /**
+             * Data
+             * @description Facts that depend on the kind.
+             */
+            data: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
          * ExplainedEvent
          * @description An event that opened or closed the interval, or was written together with the line.
          */
@@ -5108,6 +5294,12 @@ export interface components {
              */
             progress: number;
         };
+        /**
+         * Order
+         * @description Which events come first.
+         * @enum {string}
+         */
+        Order: "newest" | "oldest";
         /**
          * OwnerConfirmation
          * @description The password once more.
@@ -7161,6 +7353,100 @@ export interface components {
              * @example zr_Hk1wYH0Y3p4m2v5tqkqQ9wqkqX7d1o5r9m1k7e0c2aI
              */
             refresh_token: string;
+        };
+        /**
+         * TransitionList
+         * @description A page of transitions, the newest first.
+         * @example {
+         *       "transitions": [
+         *         {
+         *           "at": "2026-01-15T10:30:00Z",
+         *           "cause": "credit",
+         *           "event_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+         *           "from": "running",
+         *           "kind": "vm.stopped",
+         *           "operation_id": "01890a5d-ac96-774b-bcce-b302099a8077",
+         *           "operation_kind": "vms.stop",
+         *           "position": 4711,
+         *           "reason": "credit",
+         *           "to": "stopped",
+         *           "actor_id": null,
+         *           "error_code": null,
+         *           "error_message": null
+         *         }
+         *       ],
+         *       "next_cursor": null
+         *     }
+         */
+        TransitionList: {
+            /** Transitions */
+            transitions: components["schemas"]["TransitionResponse"][];
+            /**
+             * Next Cursor
+             * @description Send as `cursor` for the page after this one; null on the last.
+             */
+            next_cursor: number | null;
+        };
+        /**
+         * TransitionResponse
+         * @description A VM in another state than before, and why.
+         * @example {
+         *       "at": "2026-01-15T10:30:00Z",
+         *       "cause": "credit",
+         *       "event_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+         *       "from": "running",
+         *       "kind": "vm.stopped",
+         *       "operation_id": "01890a5d-ac96-774b-bcce-b302099a8077",
+         *       "operation_kind": "vms.stop",
+         *       "position": 4711,
+         *       "reason": "credit",
+         *       "to": "stopped",
+         *       "actor_id": null,
+         *       "error_code": null,
+         *       "error_message": null
+         *     }
+         */
+        TransitionResponse: {
+            /** Position */
+            position: number;
+            /**
+             * Event Id
+             * Format: uuid
+             */
+            event_id: string;
+            /** Kind */
+            kind: string;
+            /** @description The state before; null where it was created. */
+            from: components["schemas"]["VMStatus"] | null;
+            to: components["schemas"]["VMStatus"];
+            /**
+             * Cause
+             * @description What brought it about: `user`, `credit`, `reconciler`, or a kind of operation.
+             */
+            cause: string;
+            /**
+             * Reason
+             * @description Why it was stopped, where that was told.
+             */
+            reason: string | null;
+            /**
+             * Actor Id
+             * @description The account that asked; null for the platform itself.
+             */
+            actor_id: string | null;
+            /** Operation Id */
+            operation_id: string | null;
+            /** Operation Kind */
+            operation_kind: string | null;
+            /** Error Code */
+            error_code: string | null;
+            /** Error Message */
+            error_message: string | null;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
         };
         /**
          * TypeSpecs
@@ -13836,6 +14122,179 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorResponse"];
                 };
             };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_events: {
+        parameters: {
+            query?: {
+                /** @description Only kinds that begin so; may be given several times. */
+                kind?: string[] | null;
+                /** @description Events of this project, whoever's they are; else your own. */
+                project_id?: string | null;
+                /** @description Only events of this VM, project or other thing. */
+                resource_id?: string | null;
+                /** @description Only what this account asked for. */
+                actor_id?: string | null;
+                /** @description Only events from this day or time on. */
+                since?: (string | unknown | unknown) | null;
+                /** @description Only events before this day or time. */
+                until?: (string | unknown | unknown) | null;
+                /** @description Which come first. */
+                order?: components["schemas"]["Order"];
+                /** @description Most to return. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such project among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    stream_events: {
+        parameters: {
+            query?: {
+                /** @description Only kinds that begin so; may be given several times. */
+                kind?: string[] | null;
+                /** @description Events of this project, whoever's they are; else your own. */
+                project_id?: string | null;
+                /** @description Only events of this VM, project or other thing. */
+                resource_id?: string | null;
+            };
+            header?: {
+                /** @description Go on behind this position; 0 replays all that is kept. Without it, from now on. */
+                "last-event-id"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events. Each has its position as `id` and an event of `GET /events` as `data`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example id: 4711
+                     *     data: {"position":4711,"kind":"vm.running"}
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such project among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description `POSITION_UNKNOWN`: The log has not come to this position. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `TOO_MANY_STREAMS`: The account follows the log as often as it may, or this process has no room for more; `RATE_LIMIT_EXCEEDED`: A limit was reached. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_vm_transitions: {
+        parameters: {
+            query?: {
+                /** @description Most to return. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id of a VM. */
+                vm_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransitionList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such machine, or it is not the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];

@@ -13,7 +13,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from zentry.billing.ledger import entry_hash
+from zentry.billing.ledger import entry_hash as ledger_hash
+from zentry.events.chain import HASHED, entry_hash
 from zentry.platform.db import Database, Transaction
 from zentry.platform.money import cumulated_cost
 from zentry.schema.accounts import users
@@ -26,6 +27,7 @@ from zentry.schema.billing import (
     segments,
     statements,
 )
+from zentry.schema.events import event_head, event_log, event_queue, events
 from zentry.schema.operations import operations
 from zentry.schema.projects import projects, quotas
 from zentry.schema.vms import ip_leases, snapshots, vm_labels, vms
@@ -42,6 +44,8 @@ class Checkpoint:
 
     at: datetime | None = None
     heads: dict[UUID, tuple[int, str]] = field(default_factory=dict)
+    log: tuple[int, str] | None = None
+    """How far the event log was followed: a position and its hash."""
 
 
 async def broken_invariants(database: Database, checkpoint: Checkpoint | None = None) -> list[str]:
@@ -58,6 +62,7 @@ async def broken_invariants(database: Database, checkpoint: Checkpoint | None = 
             *await _snapshots(tx),
             *await _quotas(tx),
             *await _statements(tx),
+            *await _log(tx, checkpoint or Checkpoint()),
         ]
 
 
@@ -95,7 +100,7 @@ async def _chains(tx: Transaction, checkpoint: Checkpoint) -> list[str]:
         position, head = heads.get(entry.user_id, (0, ""))
         if entry.created_at == since and entry.position <= position:
             continue  # Of the checkpoint's own instant, and followed by then.
-        expected = entry_hash(
+        expected = ledger_hash(
             previous=head,
             user_id=entry.user_id,
             position=position + 1,
@@ -248,4 +253,34 @@ async def _statements(tx: Transaction) -> list[str]:
         if (one.closing_micros - one.opening_micros, one.line_count) != (int(change), count):
             broken.append(f"statement {one.number} of {one.user_id} is not the sum of its lines, {change}")
         before[one.user_id] = one
+    return broken
+
+
+async def _log(tx: Transaction, checkpoint: Checkpoint) -> list[str]:
+    """Follow the event log: positions without a gap, each hash over the one before, and no event outside of it."""
+    head = (await tx.execute(sa.select(event_head))).one()
+    position, previous = checkpoint.log or (head.kept_from - 1, head.anchor)
+    broken = []
+    followed = (
+        sa.select(event_log.c.position, event_log.c.hash, *HASHED)
+        .join(events, events.c.id == event_log.c.event_id)
+        .where(event_log.c.position > position)
+        .order_by(event_log.c.position)
+    )
+    for entry in await _rows(tx, followed):
+        position += 1
+        if entry.position != position or entry.hash != entry_hash(previous, position, entry):
+            broken.append(f"position {entry.position} of the event log does not follow from the one before it")
+            position = entry.position
+        previous = entry.hash
+    if (position, previous) != (head.position, head.hash):
+        broken.append(f"the event log ends at {position}, not at {head.position}")
+    checkpoint.log = (position, previous)
+    counts = {}
+    for table in (events, event_log, event_queue):
+        counts[table.name] = (await tx.execute(sa.select(sa.func.count()).select_from(table))).scalar_one()
+    if counts["events"] != counts["event_log"] + counts["event_queue"]:
+        broken.append(
+            f"of {counts['events']} events {counts['event_log']} have a position and {counts['event_queue']} wait"
+        )
     return broken

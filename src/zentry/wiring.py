@@ -32,6 +32,9 @@ from zentry.accounts.sessions_router import router as sessions_router
 from zentry.accounts.sweep import sweep_counters
 from zentry.accounts.tokens import AccessTokens, SystemSecrets
 from zentry.accounts.types import OnSignup
+from zentry.activity.events import EventService
+from zentry.activity.events_router import EventStreams
+from zentry.activity.events_router import router as events_router
 from zentry.activity.router import operations_router
 from zentry.activity.router import router as activity_router
 from zentry.activity.service import ActivityService
@@ -55,6 +58,9 @@ from zentry.billing.usage_router import router as usage_router
 from zentry.compute.driver import ComputeDriver, DriverContext, load_driver
 from zentry.compute.types import Capabilities
 from zentry.console.router import web_console_router
+from zentry.events.hub import EventHub
+from zentry.events.retention import EventRetention
+from zentry.events.sequencer import Sequencer
 from zentry.mail.outbox import Outbox
 from zentry.mail.senders import build_sender
 from zentry.mail.sweep import sweep_mails
@@ -139,6 +145,8 @@ class Platform:
     reconciler: Reconciler
     resumption: Resumption
     mailer: MailWorker
+    sequencer: Sequencer
+    hub: EventHub
     worker: Worker
 
     async def run_worker(self, stop: asyncio.Event) -> None:
@@ -166,7 +174,9 @@ async def open_platform(
         stack.callback(hasher.close)
         store = metrics_store(settings.monitoring, database, clock)
         stack.push_async_callback(store.close)
-        yield _assemble(settings, clock, random, signals, database, driver, hasher, store)
+        platform = _assemble(settings, clock, random, signals, database, driver, hasher, store)
+        stack.push_async_callback(platform.hub.close)
+        yield platform
 
 
 @contextlib.asynccontextmanager
@@ -247,6 +257,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             catalogue_router,
             activity_router,
             operations_router,
+            events_router,
             prometheus_router,
             billing_admin_router,
             records_router,
@@ -263,7 +274,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         cleanup=Retention(database=database, store=store),
         middleware=(
             partial(HTTPMetricsMiddleware, requests=requests),
-            partial(AuthenticationMiddleware, authenticator=authenticator),
+            partial(AuthenticationMiddleware, authenticator=authenticator, trusted_proxies=trusted_proxies),
             partial(
                 RateLimitMiddleware,
                 settings=settings.limits,
@@ -273,6 +284,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             ),
         ),
     )
+    hub = EventHub(database=database, settings=settings.events, signals=signals)
+    app.state.event_streams = EventStreams(hub, authenticator, settings)
     app.state.auth = auth
     app.state.accounts = accounts
     app.state.sealer = sealer
@@ -319,6 +332,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         reconciler=loops.reconciler,
         resumption=loops.resumption,
         mailer=loops.mailer,
+        sequencer=loops.sequencer,
+        hub=hub,
         worker=Worker(loops.all),
     )
 
@@ -335,6 +350,7 @@ class Loops:
     reconciler: Reconciler
     resumption: Resumption
     mailer: MailWorker
+    sequencer: Sequencer
 
     @property
     def all(self) -> tuple[Loop, ...]:
@@ -348,6 +364,7 @@ class Loops:
             self.reconciler,
             self.resumption,
             self.mailer,
+            self.sequencer,
         )
 
 
@@ -385,7 +402,7 @@ def assemble_loops(
         sweeper=Sweeper(
             database=database,
             clock=clock,
-            sweeps=(sweep_counters, sweep_keys, sweep_mails),
+            sweeps=(sweep_counters, sweep_keys, sweep_mails, EventRetention(settings.events)),
             interval_seconds=settings.operations.sweep_seconds,
         ),
         reconciler=Reconciler(
@@ -401,6 +418,7 @@ def assemble_loops(
             random=random,
             signals=signals,
         ),
+        sequencer=Sequencer(database=database, settings=settings.events, clock=clock, signals=signals),
     )
 
 
@@ -428,6 +446,7 @@ def factories(
         PersonalTokenService: lambda tx: PersonalTokenService(tx, SystemSecrets()),
         OwnSessions: lambda tx: OwnSessions(tx, settings.security),
         Outbox: lambda tx: Outbox(tx, sealer),
+        EventService: EventService,
     }
 
 

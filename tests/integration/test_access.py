@@ -308,6 +308,8 @@ async def test_each_place_for_an_id_is_tried(platform: PlatformUnderTest) -> Non
         "GET /billing/history",
         "GET /billing/focus/export",
         "GET /billing/history/export",
+        "GET /events",
+        "GET /events/stream",
         "GET /operations",
         "GET /vms",
         "POST /vms",

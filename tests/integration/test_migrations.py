@@ -299,6 +299,11 @@ def rows() -> list[tuple[sa.Table, dict[str, Any]]]:
             },
         ),
         (
+            events.event_log,
+            {"position": 1, "event_id": VM, "user_id": USER, "resource_id": VM, "logged_at": NOW, "hash": "h"},
+        ),
+        (events.event_details, {"event_id": VM, "address": "192.0.2.1", "agent": "curl", "created_at": NOW}),
+        (
             monitoring.vm_metrics,
             {
                 "id": VM,
@@ -573,20 +578,24 @@ async def test_a_partial_index_with_another_predicate_is_drift(database: Databas
     assert len(await migrations.check(metadata.metadata)) == 2
 
 
-async def test_a_lost_append_only_trigger_is_drift(database: Database, migrations: Migrations) -> None:
+async def test_a_lost_trigger_is_drift(database: Database, migrations: Migrations) -> None:
     await migrations.upgrade()
     statement = {
-        "sqlite": "DROP TRIGGER events_no_delete",
-        "postgresql": "ALTER TABLE events DISABLE TRIGGER events_append_only",
+        "sqlite": ("DROP TRIGGER events_no_delete", "DROP TRIGGER events_queued"),
+        "postgresql": (
+            "ALTER TABLE events DISABLE TRIGGER events_append_only",
+            "ALTER TABLE events DISABLE TRIGGER events_queued",
+        ),
     }
     async with database.work() as tx:
-        await tx.execute(sa.text(statement[database.dialect]))
+        for one in statement[database.dialect]:
+            await tx.execute(sa.text(one))
 
-    assert len(await migrations.check(metadata.metadata)) == 1
+    assert len(await migrations.check(metadata.metadata)) == 2
 
 
-@pytest.mark.parametrize("table", ["ledger_entries", "billing_records", "events"])
-@pytest.mark.parametrize("change", ["UPDATE {} SET created_at = created_at", "DELETE FROM {}"])
+@pytest.mark.parametrize("table", ["ledger_entries", "billing_records", "events", "event_log"])
+@pytest.mark.parametrize("change", ["UPDATE {0} SET {1} = {1}", "DELETE FROM {0}"])
 async def test_what_is_append_only_refuses_every_change(
     database: Database, migrations: Migrations, table: str, change: str
 ) -> None:
@@ -595,7 +604,7 @@ async def test_what_is_append_only_refuses_every_change(
 
     with pytest.raises(sa.exc.IntegrityError, match="append-only"):
         async with database.work() as tx:
-            await tx.execute(sa.text(change.format(table)))
+            await tx.execute(sa.text(change.format(table, "user_id")))
 
 
 BROKEN: list[tuple[str, sa.Table, dict[str, Any]]] = [

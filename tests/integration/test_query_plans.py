@@ -22,8 +22,18 @@ from zentry.billing.statements import StatementService
 from zentry.platform.db import Database
 from zentry.schema.billing import statement_schedule
 
-SMALL = {"images", "instance_types", "price_lists", "prices", "reconciler_regions", "metric_rollups"}
-"""The catalogue stays small, and whoever reads it wants all of it; a region holds thousands of machines."""
+SMALL = {
+    "event_head",
+    "event_queue",
+    "images",
+    "instance_types",
+    "metric_rollups",
+    "price_lists",
+    "prices",
+    "reconciler_regions",
+}
+"""The catalogue stays small, and whoever reads it wants all of it; a region holds thousands of machines. Of the events
+that await a position the first are wanted, whichever they are."""
 
 DERIVED = {"parts", "machines"}
 """What an inner query has found by an index, and the outer one reads as a whole."""
@@ -102,6 +112,12 @@ async def journey(platform: PlatformUnderTest) -> None:
         "/operations?status=succeeded&kind=vms.create",
         f"/operations?vm_id={vm_id}",
         f"/vms/{vm_id}/operations",
+        "/events",
+        "/events?kind=vm.&since=2026-03-02&until=2026-03-03&order=oldest&cursor=1",
+        f"/events?resource_id={vm_id}",
+        f"/events?project_id={project_id}",
+        f"/vms/{vm_id}/transitions",
+        f"/vms/{vm_id}/transitions?limit=1&cursor=100",
     )
     for path in reads:
         answer = await platform.client.get(path, headers=ada.headers)

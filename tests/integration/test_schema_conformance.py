@@ -43,6 +43,7 @@ SETTINGS: Final = {
     "ZENTRY_SIMULATOR__BOOT_SECONDS": "0",
     "ZENTRY_SIMULATOR__ACTION_SECONDS": "0",
     "ZENTRY_OPERATIONS__WAIT_SECONDS": "0.05",
+    "ZENTRY_EVENTS__STREAM_SECONDS": "0.02",
 }
 PHASES: Final = ("examples", "coverage", "fuzzing", "stateful")
 

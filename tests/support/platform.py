@@ -32,6 +32,7 @@ _QUIET: Final[dict[str, dict[str, Any]]] = {
     "limits": {"signin_per_minute": 0, "writes_per_minute": 0, "reads_per_minute": 0, "anonymous_per_minute": 0},
     "simulator": {"boot_seconds": 0, "action_seconds": 0},
     "operations": {"wait_seconds": 0},
+    "events": {"stream_seconds": 0.02},
 }
 
 
@@ -156,6 +157,7 @@ class PlatformUnderTest:
         """Let a worker do everything that is due now."""
         while await self.inner.runner.run_once():
             pass
+        await self.inner.sequencer.tick()
 
     async def mails(self) -> list[EmailMessage]:
         """Send what lies in the outbox; return every mail that was sent so far, the oldest first."""

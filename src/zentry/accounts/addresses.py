@@ -1,4 +1,4 @@
-"""Who is at the other end: the address of a request, and the network that limits count by."""
+"""Who is at the other end: the address and the program of a request, and the network that limits count by."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ Network = IPv4Network | IPv6Network
 
 UNKNOWN: Final = "unknown"
 _MAX_HOPS: Final = 32
+_MAX_AGENT: Final = 200
 _IPV6_SITE: Final = 64
 
 
@@ -38,6 +39,12 @@ def client_address(scope: Any, trusted_proxies: Sequence[Network]) -> str:
         if not _is_trusted(hop, trusted_proxies):
             break
     return str(peer)
+
+
+def client_agent(scope: Any) -> str:
+    """Return what the client says that it is, cut short and without what does not print."""
+    text = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"user-agent"), "")
+    return "".join(character for character in text if character.isprintable())[:_MAX_AGENT]
 
 
 def network_of(address: str) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
 import structlog
 
+from zentry.accounts.addresses import Network, client_address, client_agent
 from zentry.accounts.errors import AccountDeactivated, InvalidAccessToken
 from zentry.accounts.personal_tokens import hash_personal_token, is_personal_token
 from zentry.accounts.personal_tokens_repository import USE_NOTED_EVERY, PersonalTokenRepository
@@ -20,6 +23,7 @@ from zentry.platform.caller import Caller
 from zentry.platform.clock import Clock
 from zentry.platform.db import Database
 from zentry.platform.errors import Unavailable, ZentryError
+from zentry.platform.origin import ORIGIN, Origin
 from zentry.platform.settings import SecuritySettings
 
 SCOPE_KEY: Final = "zentry.caller"
@@ -101,9 +105,10 @@ class AuthenticationMiddleware:
     It refuses nothing itself: public routes answer with any token and without a database.
     """
 
-    def __init__(self, app: Any, authenticator: Authenticator) -> None:
+    def __init__(self, app: Any, authenticator: Authenticator, trusted_proxies: Sequence[Network] = ()) -> None:
         self._app = app
         self._authenticator = authenticator
+        self._trusted_proxies = trusted_proxies
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Look at the Authorization header and pass the request on."""
@@ -112,7 +117,19 @@ class AuthenticationMiddleware:
             values = [value for name, value in scope["headers"] if name == b"authorization"]
             if values:
                 scope[SCOPE_KEY] = await self._identify(values)
-        await self._app(scope, receive, send)
+        token = ORIGIN.set(partial(self._origin, scope))
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            ORIGIN.reset(token)
+
+    def _origin(self, scope: Any) -> Origin:
+        caller = scope.get(SCOPE_KEY)
+        return Origin(
+            session_id=caller.session_id if isinstance(caller, Caller) else None,
+            address=client_address(scope, self._trusted_proxies),
+            agent=client_agent(scope),
+        )
 
     async def _identify(self, values: list[bytes]) -> Caller | ZentryError:
         scheme, _, token = values[0].decode("latin-1").partition(" ")

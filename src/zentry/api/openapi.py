@@ -61,6 +61,8 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
         Link("get_project_metrics", _PROJECT),
         Link("get_project_quotas", _PROJECT),
         Link("get_project_deletion", _PROJECT),
+        Link("list_events", _PROJECT),
+        Link("stream_events", _PROJECT),
         Link("update_project", _PROJECT),
         Link("delete_project", _PROJECT),
         Link("list_vms", _PROJECT),
@@ -70,6 +72,7 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
     "create_vm": (
         Link("get_vm", _VM),
         Link("list_vm_operations", _VM),
+        Link("list_vm_transitions", _VM),
         Link("start_vm", _VM),
         Link("stop_vm", _VM),
         Link("restart_vm", _VM),

@@ -17,6 +17,7 @@ import zentry
 from zentry.cli.storage import hold_storage, shown_database
 from zentry.cli.terminal import out
 from zentry.cli.time_scale import scaled, set_clock
+from zentry.events.hub import EventHub
 from zentry.platform.clock import Clock, ScaledClock, SystemClock
 from zentry.platform.logging import configure_logging
 from zentry.platform.production import ensure_safe, problems
@@ -70,7 +71,7 @@ async def _run(
             clock=platform.clock,
             on_started=lambda: _announce_api(settings, url_of(listening), clock, alone=not worker),
         )
-        async with _exit_on(stop, server):
+        async with _exit_on(stop, server, platform.hub):
             await server.serve(sockets=[listening])
 
     async with open_platform(settings, clock=clock) as platform:
@@ -93,11 +94,12 @@ async def _run(
 
 
 @asynccontextmanager
-async def _exit_on(stop: asyncio.Event, server: object) -> AsyncIterator[None]:
-    """Tell the server to finish when `stop` is set."""
+async def _exit_on(stop: asyncio.Event, server: object, hub: EventHub) -> AsyncIterator[None]:
+    """Tell the server to finish when `stop` is set, and its streams to end, which would not by themselves."""
 
     async def watch() -> None:
         await stop.wait()
+        await hub.close()
         server.should_exit = True  # type: ignore[attr-defined]  # uvicorn is imported late
 
     watching = asyncio.create_task(watch())

@@ -10,13 +10,16 @@ import sqlalchemy as sa
 import structlog
 
 from zentry.platform.db import Transaction
-from zentry.schema.events import events
+from zentry.platform.origin import find_origin
+from zentry.platform.signals import EVENTS_RECORDED
+from zentry.schema.events import event_details, events
 
 _APPEND: Final = sa.insert(events)
+_DETAIL: Final = sa.insert(event_details)
 
 
 class EventRecorder:
-    """Appends to the event log."""
+    """Appends events; the sequencer gives them their positions once they are committed."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
@@ -34,11 +37,15 @@ class EventRecorder:
         operation_id: UUID | None = None,
         data: Mapping[str, Any] | None = None,
     ) -> None:
-        """Append one event; ids and plain facts only, no personal data and no secrets."""
+        """Append one event; ids and plain facts only, no personal data and no secrets.
+
+        Address, client and session of the request lie beside it, where they can be deleted.
+        """
+        event_id = self._tx.new_id()
         await self._tx.execute(
             _APPEND,
             {
-                "id": self._tx.new_id(),
+                "id": event_id,
                 "kind": kind,
                 "user_id": user_id,
                 "project_id": project_id,
@@ -52,3 +59,17 @@ class EventRecorder:
                 "created_at": self._tx.now,
             },
         )
+        origin = find_origin()
+        if origin is not None:
+            await self._tx.execute(
+                _DETAIL,
+                {
+                    "event_id": event_id,
+                    "actor_id": actor_id or user_id,
+                    "session_id": origin.session_id,
+                    "address": origin.address,
+                    "agent": origin.agent,
+                    "created_at": self._tx.now,
+                },
+            )
+        self._tx.after_commit(EVENTS_RECORDED)

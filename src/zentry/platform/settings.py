@@ -308,6 +308,32 @@ class MailSettings(Group):
     poll_seconds: Positive = Field(30.0, le=3600, description="Look for mails at least this often.")
 
 
+class EventSettings(Group):
+    """The log of what happened."""
+
+    poll_seconds: Positive = Field(1.0, le=3600, description="Look for events without a position at least this often.")
+    gather_seconds: Annotated[float, Field(ge=0, le=60)] = Field(
+        0.02, description="How long events are gathered before they get their positions together."
+    )
+    batch: int = Field(500, ge=1, le=5000, description="Most events that get their positions in one transaction.")
+    retention_days: int = Field(400, ge=30, le=36_500, description="How long events are kept.")
+    details_days: int = Field(
+        90, ge=1, le=36_500, description="How long addresses, sessions and clients of events are kept."
+    )
+    heartbeat_seconds: Positive = Field(
+        15.0, le=300, description="A stream without events shows this often that it lives, and asks again who listens."
+    )
+    stream_seconds: Positive = Field(
+        3600.0, le=86_400, description="A stream is ended after this time; its client goes on with another."
+    )
+    streams_per_account: int = Field(20, ge=1, le=10_000, description="Streams of one account in one process.")
+    streams: int = Field(5000, ge=1, le=100_000, description="Streams of all accounts in one process.")
+    stream_backlog: int = Field(
+        1000, ge=1, le=100_000, description="Events that may wait for a slow client before its stream is ended."
+    )
+    replays: int = Field(4, ge=1, le=100, description="Streams of one process that read what they missed at a time.")
+
+
 class LogSettings(Group):
     """The log."""
 
@@ -345,6 +371,7 @@ class Settings(BaseSettings):
     quotas: QuotaSettings = QuotaSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     mail: MailSettings = MailSettings()
+    events: EventSettings = EventSettings()
     log: LogSettings = LogSettings()
 
     @property

@@ -16,6 +16,8 @@ OPERATIONS_DUE: Final = "operations.due"
 OPERATION_ENDED: Final = "operations.ended"
 CREDIT_ADDED: Final = "billing.credit_added"
 MAIL_DUE: Final = "mail.due"
+EVENTS_RECORDED: Final = "events.recorded"
+EVENTS_LOGGED: Final = "events.logged"
 
 
 class Signals:

@@ -173,6 +173,7 @@ _SUITABLE: Final[Mapping[str, Mapping[str, Any]]] = {
     "security": {"signing_key": "simulated, and so known to everybody", "bcrypt_cost": 4},
     "limits": {"signin_per_minute": 0, "writes_per_minute": 0, "reads_per_minute": 0, "anonymous_per_minute": 0},
     "operations": {"poll_seconds": 3600.0, "sweep_seconds": 3600.0},
+    "events": {"poll_seconds": 3600.0, "gather_seconds": 60.0},
     "billing": {
         "meter_interval_seconds": 60.0,
         "renew_before_seconds": 600,

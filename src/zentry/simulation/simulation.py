@@ -43,7 +43,7 @@ from zentry.platform.clock import Clock
 from zentry.platform.db.synchronous import MemoryStore, SynchronousDatabase
 from zentry.platform.sealing import Sealer
 from zentry.platform.settings import Settings
-from zentry.platform.signals import OPERATIONS_DUE, Signals
+from zentry.platform.signals import EVENTS_RECORDED, OPERATIONS_DUE, Signals
 from zentry.platform.web import Edge
 from zentry.schema.vms import VMStatus
 from zentry.simulation.faults import ChanceFaults, Chaos
@@ -287,7 +287,8 @@ class Simulation:
         while self._store.raw.execute(_ACTIVE).fetchone()[0] and self._clock.monotonic() < over:
             await self._clock.sleep(_LOOK_AGAIN_SECONDS)
             self._signals.poke(OPERATIONS_DUE)
-        await self._clock.sleep(zombies_seconds)
+        self._signals.poke(EVENTS_RECORDED)
+        await self._clock.sleep(zombies_seconds + 2 * self._settings.events.gather_seconds)
 
     # Looking
 
@@ -324,6 +325,8 @@ class Simulation:
         active = self._store.raw.execute(_ACTIVE).fetchone()[0]
         if active:
             self._report([f"{active} operations have not ended"])
+        gathering = timedelta(seconds=2 * self._settings.events.gather_seconds + self._patience_seconds())
+        self._report(self._watch.unlogged(before=self._clock.now() - gathering))
 
     def _differences(self) -> Iterator[str]:
         """Return where the hosts show something else than the rows, for longer than it takes to see to it."""

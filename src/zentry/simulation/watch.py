@@ -30,6 +30,10 @@ _MACHINE: Final = """
 _OVERDUE: Final = "SELECT resource_id, paid_until FROM segments WHERE ended_at IS NULL AND paid_until < ?"
 _STUCK: Final = "SELECT id, kind, status FROM operations WHERE status IN ('pending', 'running') AND deadline < ?"
 
+_UNLOGGED: Final = """
+    SELECT id, kind FROM event_queue JOIN events ON events.id = event_queue.event_id WHERE created_at < ?
+"""
+
 
 class Watch:
     """Follows the event log."""
@@ -62,6 +66,11 @@ class Watch:
         """Return every operation that should have ended before an instant."""
         rows = self._raw.execute(_STUCK, (_text(before),)).fetchall()
         return [f"operation {UUID(id_)} ({kind}) is {status} past its deadline" for id_, kind, status in rows]
+
+    def unlogged(self, *, before: datetime) -> list[str]:
+        """Return every event of before an instant that the log does not have."""
+        rows = self._raw.execute(_UNLOGGED, (_text(before),)).fetchall()
+        return [f"event {UUID(id_)} ({kind}) has no position" for id_, kind in rows]
 
     def _account(self, user_id: str) -> Iterator[str]:
         row = self._raw.execute(_ACCOUNT, (user_id,)).fetchone()

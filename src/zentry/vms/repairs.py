@@ -159,7 +159,15 @@ class Repairs:
         if done.rowcount != 1:
             raise MovedOn
         power = "absent" if observed is None else str(observed.power)
-        await self._record("vm.found_down", seen, operation=operation, power=power, starts_again=operation is not None)
+        await self._record(
+            "vm.found_down",
+            seen,
+            operation=operation,
+            before=seen.status,
+            after=VMStatus.STOPPED,
+            power=power,
+            starts_again=operation is not None,
+        )
 
     async def delete_again(self, seen: Row) -> None:
         """Enqueue the deletion that was accepted and has failed; raises `MovedOn`."""

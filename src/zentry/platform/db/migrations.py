@@ -26,7 +26,8 @@ _NAME: Final = re.compile(r"(\d{4})_\w+\.py")
 _BASE: Final = "base"
 _POSTGRESQL_LOCK: Final = 0x7A656E747279
 """Key of the advisory lock, "zentry" in ASCII."""
-_APPEND_ONLY: Final = ("ledger_entries", "billing_records", "events", "statements")
+_APPEND_ONLY: Final = ("ledger_entries", "billing_records", "events", "statements", "event_log")
+_TRIGGERS: Final = frozenset({"events_queued"})
 _GUARDS: Final = {"postgresql": ("append_only", "no_truncate"), "sqlite": ("no_update", "no_delete")}
 _PACKAGE: Final = Path(__file__).parents[2]
 
@@ -189,13 +190,13 @@ def _current(connection: sa.Connection) -> str | None:
 
 
 def _unguarded(connection: sa.Connection) -> list[str]:
-    """Return the append-only tables that have lost the triggers which keep them so."""
+    """Return the triggers that are gone: those that keep tables append-only, and the one that queues events."""
     if connection.dialect.name == "postgresql":
         query = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
     else:
         query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
     triggers = set(connection.exec_driver_sql(query).scalars())
-    wanted = {f"{table}_{suffix}" for table in _APPEND_ONLY for suffix in _GUARDS[connection.dialect.name]}
+    wanted = _TRIGGERS | {f"{table}_{suffix}" for table in _APPEND_ONLY for suffix in _GUARDS[connection.dialect.name]}
     return [f"missing: trigger {name}" for name in sorted(wanted - triggers)]
 
 
