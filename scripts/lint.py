@@ -53,6 +53,7 @@ BROAD_EXCEPT_ALLOWED: Final = (
     "cli/doctor.py",
     "api/errors.py",
     "api/middleware/",
+    "billing/budget_watch.py",
     "billing/closing.py",
     "billing/meter.py",
     "mail/worker.py",

@@ -20,6 +20,7 @@ from zentry.platform.money import cumulated_cost
 from zentry.schema.accounts import users
 from zentry.schema.billing import (
     billing_records,
+    budgets,
     daily_spend,
     holds,
     ledger_entries,
@@ -63,6 +64,7 @@ async def broken_invariants(database: Database, checkpoint: Checkpoint | None = 
             *await _quotas(tx),
             *await _statements(tx),
             *await _log(tx, checkpoint or Checkpoint()),
+            *await _budgets(tx),
         ]
 
 
@@ -283,4 +285,21 @@ async def _log(tx: Transaction, checkpoint: Checkpoint) -> list[str]:
         broken.append(
             f"of {counts['events']} events {counts['event_log']} have a position and {counts['event_queue']} wait"
         )
+    return broken
+
+
+async def _budgets(tx: Transaction) -> list[str]:
+    """Add up what each budget counts; labels come and go, so that only those without one can be compared."""
+    broken = []
+    for budget in await _rows(tx, sa.select(budgets).where(budgets.c.label_key.is_(None))):
+        query = sa.select(sa.func.coalesce(sa.func.sum(billing_records.c.amount), 0)).where(
+            billing_records.c.user_id == budget.user_id,
+            billing_records.c.created_at >= budget.period_start,
+            billing_records.c.price_version.is_not(None),
+        )
+        if budget.project_id is not None:
+            query = query.where(billing_records.c.project_id == budget.project_id)
+        lines = -int(next(iter(await _rows(tx, query)))[0])
+        if budget.spent_micros != lines:
+            broken.append(f"budget {budget.id} counts {budget.spent_micros}, and its lines make {lines}")
     return broken

@@ -18,7 +18,7 @@ from zentry.accounts.account_router import router as account_router
 from zentry.accounts.account_service import AccountService
 from zentry.accounts.addresses import parse_networks
 from zentry.accounts.letters import AccountLetters
-from zentry.accounts.limits import SigninLimiter, WriteLimiter
+from zentry.accounts.limits import SigninLimiter, VoucherLimiter, WriteLimiter
 from zentry.accounts.limits_middleware import RateLimitMiddleware
 from zentry.accounts.middleware import AuthenticationMiddleware, Authenticator
 from zentry.accounts.own_sessions import OwnSessions
@@ -43,6 +43,9 @@ from zentry.api.docs import vendor_directory
 from zentry.api.errors import render_error
 from zentry.api.invariants_router import invariants_router
 from zentry.billing.admin_router import router as billing_admin_router
+from zentry.billing.budget_watch import BudgetWatch
+from zentry.billing.budgets import BudgetService
+from zentry.billing.budgets_router import router as budgets_router
 from zentry.billing.closing import Closing
 from zentry.billing.meter import Meter
 from zentry.billing.prices import PriceLists
@@ -55,6 +58,9 @@ from zentry.billing.service import BillingService
 from zentry.billing.statements import StatementService
 from zentry.billing.statements_router import router as statements_router
 from zentry.billing.usage_router import router as usage_router
+from zentry.billing.vouchers import VoucherService
+from zentry.billing.vouchers_router import admin_router as vouchers_admin_router
+from zentry.billing.vouchers_router import router as vouchers_router
 from zentry.compute.driver import ComputeDriver, DriverContext, load_driver
 from zentry.compute.types import Capabilities
 from zentry.console.router import web_console_router
@@ -103,7 +109,7 @@ from zentry.vms.changes import VMChangeService
 from zentry.vms.changes_router import router as changes_router
 from zentry.vms.console import Console
 from zentry.vms.console_router import router as console_router
-from zentry.vms.hooks import ForgetBelongings, MachinesOfProject, SuspendMachines
+from zentry.vms.hooks import ForgetBelongings, MachinesOfProject, SuspendForBudget, SuspendMachines
 from zentry.vms.lifecycle import VMLifecycle
 from zentry.vms.projects_router import router as project_vms_router
 from zentry.vms.reconciler import Reconciler
@@ -141,6 +147,7 @@ class Platform:
     runner: OperationRunner
     meter: Meter
     closing: Closing
+    budget_watch: BudgetWatch
     collector: Collector
     reconciler: Reconciler
     resumption: Resumption
@@ -263,6 +270,9 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             records_router,
             statements_router,
             usage_router,
+            budgets_router,
+            vouchers_router,
+            vouchers_admin_router,
             refunds_router,
             price_lists_router,
             prices_admin_router,
@@ -291,6 +301,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     app.state.sealer = sealer
     app.state.trusted_proxies = trusted_proxies
     app.state.count_write = WriteLimiter(settings.limits).count
+    app.state.voucher_limiter = VoucherLimiter(database, settings.limits)
     app.state.probe = Probe(driver, settings.data_dir, requests)
     app.state.metrics = MetricsService(store)
     app.state.series = SeriesService(store)
@@ -328,6 +339,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         runner=loops.runner,
         meter=loops.meter,
         closing=loops.closing,
+        budget_watch=loops.budget_watch,
         collector=loops.collector,
         reconciler=loops.reconciler,
         resumption=loops.resumption,
@@ -345,6 +357,7 @@ class Loops:
     runner: OperationRunner
     meter: Meter
     closing: Closing
+    budget_watch: BudgetWatch
     collector: Collector
     sweeper: Sweeper
     reconciler: Reconciler
@@ -359,6 +372,7 @@ class Loops:
             self.runner,
             self.meter,
             self.closing,
+            self.budget_watch,
             self.collector,
             self.sweeper,
             self.reconciler,
@@ -395,6 +409,9 @@ def assemble_loops(
             owner=owner,
         ),
         meter=Meter(database=database, settings=settings.billing, clock=clock, on_exhausted=SuspendMachines(settings)),
+        budget_watch=BudgetWatch(
+            database=database, settings=settings.billing, clock=clock, on_exceeded=SuspendForBudget(settings)
+        ),
         closing=Closing(database=database, settings=settings.billing, clock=clock),
         collector=Collector(
             database=database, driver=driver, store=store, settings=settings, clock=clock, requests=requests
@@ -435,6 +452,8 @@ def factories(
         ProjectService: lambda tx: ProjectService(tx, contents=contents, quotas=settings.quotas),
         BillingService: lambda tx: BillingService(tx, settings.billing),
         PriceLists: lambda tx: PriceLists(tx, settings.billing),
+        BudgetService: lambda tx: BudgetService(tx, BillingService(tx, settings.billing)),
+        VoucherService: lambda tx: VoucherService(tx, BillingService(tx, settings.billing)),
         VMService: lambda tx: VMService(tx, settings),
         VMChangeService: lambda tx: VMChangeService(tx, settings, capabilities),
         SSHKeyService: lambda tx: SSHKeyService(tx, settings.billing),

@@ -74,7 +74,10 @@ ADMIN: Final = frozenset(
         "GET /health/database/statistics",
         "GET /quotas/drift",
         "PATCH /admin/simulator/hosts/{host_name}",
+        "DELETE /admin/vouchers/{voucher_id}",
+        "GET /admin/vouchers",
         "POST /admin/billing/records/{record_id}/refund",
+        "POST /admin/vouchers",
         "POST /admin/simulator/faults",
         "POST /health/cleanup",
         "POST /health/database/migrations",
@@ -84,6 +87,7 @@ ADMIN: Final = frozenset(
 SSH_KEY: Final = SSHKeyCreate.model_json_schema()["examples"][0]
 TOKEN: Final = PersonalTokenCreate.model_json_schema()["examples"][0]
 TEMPLATE: Final = TemplateCreate.model_json_schema()["examples"][0]
+BUDGET: Final = {"name": "given", "amount": 1, "thresholds": [{"percent": 100}]}
 UNKNOWN: Final = "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"
 ENVELOPE: Final = frozenset(
     {
@@ -240,8 +244,10 @@ async def _given(platform: PlatformUnderTest, status: str) -> Owned:
     statement_id = await _given_statement(platform, ada)
     [session] = (await platform.client.get("/auth/sessions", headers=ada.headers)).json()
     token = await platform.client.post("/auth/tokens", json=TOKEN, headers=ada.headers)
+    budget = await platform.client.post("/billing/budgets", json=BUDGET, headers=ada.headers)
     ids = {
         "statement_id": statement_id,
+        "budget_id": str(budget.json()["id"]),
         "record_id": str(lines.json()["items"][0]["id"]),
         "session_id": session["id"],
         "token_id": str(token.json()["id"]),
@@ -286,6 +292,7 @@ async def test_an_id_of_somebody_else_is_answered_like_an_unknown_one(platform: 
 
 async def test_each_place_for_an_id_is_tried(platform: PlatformUnderTest) -> None:
     names = (
+        "budget_id",
         "statement_id",
         "record_id",
         "project_id",

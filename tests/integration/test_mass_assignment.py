@@ -164,6 +164,10 @@ async def test_every_write_that_has_a_body_is_tried(platform: PlatformUnderTest)
         "POST /admin/users/{user_id}/grants",
         "PUT /admin/users/{user_id}/discount",
         "POST /admin/billing/records/{record_id}/refund",
+        "POST /admin/vouchers",
+        "POST /billing/budgets",
+        "POST /billing/vouchers/redeem",
+        "PUT /billing/budgets/{budget_id}",
         "PATCH /vms/{vm_id}",
         "POST /templates",
         "POST /projects",
@@ -220,7 +224,12 @@ async def _given(platform: PlatformUnderTest) -> tuple[Account, dict[str, str]]:
     kept = await platform.client.post("/ssh-keys", json=SSH_KEY, headers=ada.headers)
     template = await platform.client.post("/templates", json={**TEMPLATE, "name": "given"}, headers=ada.headers)
     lines = await platform.client.get("/billing/history?action_type=vm_create", headers=ada.headers)
+    voucher = await platform.client.post("/admin/vouchers", json={"amount": 1, "reason": "x"}, headers=ada.headers)
+    budget = {"name": "given", "amount": 1, "thresholds": [{"percent": 100}]}
+    kept_budget = await platform.client.post("/billing/budgets", json=budget, headers=ada.headers)
     return ada, {
+        "voucher_code": str(voucher.json()["code"]),
+        "budget_id": str(kept_budget.json()["id"]),
         "record_id": str(lines.json()["items"][0]["id"]),
         "project_id": project_id,
         "vm_id": str(vm["id"]),

@@ -162,6 +162,11 @@ async def _statements(platform: PlatformUnderTest, account: Account) -> None:
         await StatementService(tx, platform.settings.billing).close_next()
     listed = await platform.client.get("/billing/statements", headers=account.headers)
     path = f"/billing/statements/{listed.json()['statements'][0]['id']}"
+    body = {"name": "b", "amount": 1, "label_key": "env", "label_value": "x", "thresholds": [{"percent": 1}]}
+    kept = await platform.client.post("/billing/budgets", json=body, headers=account.headers)
+    await platform.client.get(f"/billing/budgets/{kept.json()['id']}", headers=account.headers)
+    await platform.client.post("/billing/vouchers/redeem", json={"voucher_code": "0" * 20}, headers=account.headers)
+    await platform.inner.budget_watch.tick()
     for part in ("", "/lines", "/csv", "/html"):
         answer = await platform.client.get(f"{path}{part}", headers=account.headers)
         assert answer.status_code == 200, answer.text

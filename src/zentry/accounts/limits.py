@@ -61,21 +61,35 @@ class DatabaseLimiter:
         return RecentRequests.from_bytes(raw)
 
 
-class SigninLimiter:
-    """Limits sign-ups and sign-ins of one network."""
+class AttemptLimiter:
+    """Limits attempts, whether they succeed or not: each is counted before it is made."""
 
-    def __init__(self, database: Database, settings: LimitSettings) -> None:
+    def __init__(self, database: Database, name: str, *, per_minute: int) -> None:
         self._database = database
-        self._limiter = DatabaseLimiter("signin", per_minute=settings.signin_per_minute)
+        self._limiter = DatabaseLimiter(name, per_minute=per_minute)
 
-    async def admit(self, network: str) -> None:
+    async def admit(self, key: str) -> None:
         """Count one request and commit the count, or raise `RateLimited`."""
         if not self._limiter.is_on:
             return
         async with self._database.work() as tx:
-            decision = await self._limiter.count(tx, network)
+            decision = await self._limiter.count(tx, key)
         if not decision.is_admitted:
             raise decision.refusal(tx.now)
+
+
+class SigninLimiter(AttemptLimiter):
+    """Limits sign-ups and sign-ins of one network."""
+
+    def __init__(self, database: Database, settings: LimitSettings) -> None:
+        super().__init__(database, "signin", per_minute=settings.signin_per_minute)
+
+
+class VoucherLimiter(AttemptLimiter):
+    """Limits how often one account tries the code of a voucher."""
+
+    def __init__(self, database: Database, settings: LimitSettings) -> None:
+        super().__init__(database, "vouchers", per_minute=settings.vouchers_per_minute)
 
 
 class WriteLimiter:

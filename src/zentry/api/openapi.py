@@ -101,6 +101,13 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
         Link(name, {"statement_id": "$response.body#/statements/0/id"})
         for name in ("get_statement", "list_statement_lines", "download_statement", "print_statement")
     ),
+    "create_voucher": (
+        Link("withdraw_voucher", {"voucher_id": "$response.body#/id"}),
+        Link("redeem_voucher", body={"voucher_code": "$response.body#/code"}),
+    ),
+    "create_budget": tuple(
+        Link(name, {"budget_id": "$response.body#/id"}) for name in ("get_budget", "update_budget", "delete_budget")
+    ),
     "create_snapshot": (
         Link("get_snapshot", _SNAPSHOT),
         Link("delete_snapshot", _SNAPSHOT),

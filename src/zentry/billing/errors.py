@@ -112,3 +112,51 @@ class TooManyGrants(Conflict):
 
     def __init__(self, most: int) -> None:
         super().__init__(f"An account may have {most} grants that end at a time; grant credits that do not end.")
+
+
+class VoucherExpired(RuleBroken):
+    """The time of the voucher is over, or it was withdrawn."""
+
+    code = "VOUCHER_EXPIRED"
+
+    def __init__(self) -> None:
+        super().__init__("This voucher has expired. Ask whoever gave it to you for another one.")
+
+
+class VoucherUsed(Conflict):
+    """The voucher was redeemed, by this account or as often as it may be."""
+
+    code = "VOUCHER_USED"
+
+
+class BudgetExceeded(Conflict):
+    """A budget of the account, which forbids this once it is spent, is spent."""
+
+    code = "BUDGET_EXCEEDED"
+
+    def __init__(self, name: str, *, limit: int, reached: int, budget_id: str) -> None:
+        super().__init__(
+            f"The budget “{name}” forbids this: it has reached {format_credits(reached)} of {format_credits(limit)}"
+            " credits this month. Raise the budget, or wait for the next month.",
+            budget_id=budget_id,
+            limit=to_credits(limit),
+            reached=to_credits(reached),
+        )
+
+
+class BudgetNameTaken(Conflict):
+    """Another budget of the account has this name."""
+
+    code = "BUDGET_NAME_TAKEN"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is a budget “{name}” already; choose another name.")
+
+
+class TooManyBudgets(Conflict):
+    """The account has as many budgets as it may have."""
+
+    code = "TOO_MANY_BUDGETS"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"An account has {most} budgets at most; delete one first.", most=most)

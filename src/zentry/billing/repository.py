@@ -18,6 +18,7 @@ from zentry.schema.accounts import users
 from zentry.schema.billing import (
     HoldStatus,
     billing_records,
+    budgets,
     daily_spend,
     grant_is_open,
     grants,
@@ -30,7 +31,7 @@ from zentry.schema.billing import (
     segment_is_open,
     segments,
 )
-from zentry.schema.vms import instance_types
+from zentry.schema.vms import instance_types, vm_labels
 
 _SEGMENT: Final[tuple[sa.ColumnElement[Any], ...]] = (
     segments.c.id,
@@ -111,6 +112,28 @@ _LAST_SEGMENT: Final = (
     )
     .order_by(segments.c.started_at.desc())
     .limit(1)
+)
+_month = sa.bindparam("month", type_=budgets.c.period_start.type)
+_micros = sa.bindparam("micros", type_=sa.BigInteger)
+# Every budget that what was charged belongs to; the first charge of a month begins anew.
+_SPEND_BUDGETS: Final = (
+    sa.update(budgets)
+    .where(
+        budgets.c.user_id == sa.bindparam("owner"),
+        sa.or_(budgets.c.project_id.is_(None), budgets.c.project_id == sa.bindparam("project")),
+        sa.or_(
+            budgets.c.label_key.is_(None),
+            sa.exists().where(
+                vm_labels.c.vm_id == sa.bindparam("resource"),
+                vm_labels.c.key == budgets.c.label_key,
+                vm_labels.c.value == budgets.c.label_value,
+            ),
+        ),
+    )
+    .values(
+        spent_micros=sa.case((budgets.c.period_start == _month, budgets.c.spent_micros), else_=0) + _micros,
+        period_start=_month,
+    )
 )
 _DUE_ACCOUNT: Final = (
     sa.select(users.c.id)
@@ -301,6 +324,9 @@ class BillingRepository:
         await self._tx.insert_or_add(
             daily_spend, {"user_id": user_id, "day": self._tx.now.date(), "micros": micros}, add=("micros",)
         )
+        month = self._tx.now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        spend = {"owner": user_id, "project": project_id, "resource": resource_id, "month": month, "micros": micros}
+        await self._tx.execute(_SPEND_BUDGETS, spend)
 
     async def list_exhausted_accounts(self, *, limit: int) -> Sequence[UUID]:
         """Return accounts of which something is to be stopped, since it could not be paid any longer."""

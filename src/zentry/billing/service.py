@@ -272,6 +272,14 @@ class BillingService:
                 user_id, amount, source=LedgerAccount.GRANTS, description="Welcome credits", cause=f"welcome:{user_id}"
             )
 
+    async def grant_voucher(self, user_id: UUID, amount: int, *, voucher_id: UUID) -> UUID:
+        """Grant what a voucher is worth, once for each account; return the line's id."""
+        cause = f"voucher:{voucher_id}:{user_id}"
+        record_id, _, _ = await self._add(
+            user_id, amount, source=LedgerAccount.GRANTS, description="Voucher redeemed", cause=cause
+        )
+        return record_id
+
     async def add_credits(self, user_id: UUID, amount: int, *, description: str) -> tuple[UUID, int, int]:
         """Add credits; return the line's id and the balance before and after."""
         return await self._add(user_id, amount, source=LedgerAccount.TOP_UPS, description=description, cause=None)

@@ -131,6 +131,7 @@ class LimitSettings(Group):
     anonymous_per_minute: int = Field(
         3000, ge=0, description="Requests of one network without a valid token, in each process."
     )
+    vouchers_per_minute: int = Field(10, ge=0, description="Attempts of one account to redeem a voucher.")
 
 
 class BillingSettings(Group):
@@ -169,6 +170,7 @@ class BillingSettings(Group):
     statement_interval_seconds: Positive = Field(
         300.0, le=86_400, description="How often it is looked for statements to close."
     )
+    budget_interval_seconds: Positive = Field(60.0, le=86_400, description="How often budgets are compared with use.")
 
 
 class ComputeSettings(Group):

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from zentry.platform.db.types import Instant
+from zentry.platform.db.types import Document, Instant
 from zentry.schema.metadata import constant, metadata, one_of
 
 
@@ -273,4 +273,62 @@ statement_schedule = sa.Table(
     sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("due_at", Instant, nullable=False, comment="When it is looked next whether a month is to be closed."),
     sa.Index("ix_statement_schedule_due_at", "due_at"),
+)
+
+vouchers = sa.Table(
+    "vouchers",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("code_hash", sa.Text, nullable=False, comment="SHA-256 of the code; the code itself is nowhere."),
+    sa.Column("hint", sa.Text, nullable=False, comment="Its last characters, to tell vouchers apart."),
+    sa.Column("amount_micros", sa.BigInteger, nullable=False),
+    sa.Column("max_redemptions", sa.Integer, nullable=False),
+    sa.Column("redemptions", sa.Integer, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("expires_at", Instant),
+    sa.Column("withdrawn_at", Instant),
+    sa.Column("created_by", sa.Uuid, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.CheckConstraint("amount_micros > 0", name="amount_positive"),
+    sa.CheckConstraint("redemptions BETWEEN 0 AND max_redemptions", name="never_over_redeemed"),
+    sa.UniqueConstraint("code_hash"),
+    sa.Index("ix_vouchers_created_at", "created_at", "id"),
+)
+
+voucher_redemptions = sa.Table(
+    "voucher_redemptions",
+    metadata,
+    sa.Column("voucher_id", sa.Uuid, sa.ForeignKey("vouchers.id"), primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), primary_key=True, comment="Once for each account."),
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+budgets = sa.Table(
+    "budgets",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("project_id", sa.Uuid, comment="Null for the whole account."),
+    sa.Column("label_key", sa.Text, comment="Null for all machines."),
+    sa.Column("label_value", sa.Text),
+    sa.Column("amount_micros", sa.BigInteger, nullable=False, comment="For a month, UTC."),
+    sa.Column("thresholds", Document, nullable=False),
+    sa.Column("period_start", Instant, nullable=False, comment="The month that `spent_micros` is of."),
+    sa.Column("spent_micros", sa.BigInteger, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+    sa.CheckConstraint("amount_micros > 0", name="amount_positive"),
+    sa.CheckConstraint("spent_micros >= 0", name="spent_not_negative"),
+    sa.CheckConstraint("(label_key IS NULL) = (label_value IS NULL)", name="label_is_whole"),
+    sa.UniqueConstraint("user_id", "name"),
+)
+
+budget_firings = sa.Table(
+    "budget_firings",
+    metadata,
+    sa.Column("budget_id", sa.Uuid, sa.ForeignKey("budgets.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("period_start", Instant, primary_key=True),
+    sa.Column("threshold", sa.Text, primary_key=True, comment="Fires once in a month."),
+    sa.Column("created_at", Instant, nullable=False),
 )

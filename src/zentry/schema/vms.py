@@ -26,6 +26,7 @@ class StopReason(StrEnum):
     USER = "user"
     CREDIT = "credit"
     HOST = "host"
+    BUDGET = "budget"
 
 
 class SnapshotStatus(StrEnum):

@@ -1,12 +1,14 @@
-"""What machines answer when a domain below asks: a project's contents, and an account out of credit."""
+"""What machines answer when a domain below asks: a project's contents, and what can't be paid or may not run."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
 from zentry.platform.settings import Settings
+from zentry.schema.vms import StopReason
 from zentry.vms.service import VMService
 from zentry.vms.ssh_keys import SSHKeyRepository
 from zentry.vms.templates import TemplateRepository
@@ -43,3 +45,16 @@ class ForgetBelongings:
         """Delete its SSH keys and templates; its machines are gone before."""
         await SSHKeyRepository(tx).delete_all(user_id)
         await TemplateRepository(tx).delete_all(user_id)
+
+
+class SuspendForBudget:
+    """Stops what a budget does not allow to run."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def __call__(self, tx: Transaction, resource_ids: Sequence[UUID]) -> None:
+        """Stop these machines; their billing ends here."""
+        service = VMService(tx, self._settings)
+        for vm_id in resource_ids:
+            await service.suspend_vm(vm_id, reason=StopReason.BUDGET)

@@ -11,7 +11,7 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel
 
-from zentry.billing.errors import InsufficientCredits
+from zentry.billing.errors import BudgetExceeded, InsufficientCredits
 from zentry.operations.errors import VMBusy
 from zentry.operations.once import OnceDep
 from zentry.operations.types import Operation
@@ -123,6 +123,7 @@ async def list_vms(
         202: {"model": VMResponse, "description": "Accepted; asked for with `Prefer: respond-async`."},
         **raises(
             InsufficientCredits,
+            BudgetExceeded,
             NotFound,
             VMNameTaken,
             QuotaExceeded,
@@ -250,7 +251,7 @@ _ACCEPTED: Final[dict[int | str, dict[str, Any]]] = {
     responses={
         **_ACCEPTED,
         **_POWER_ERRORS,
-        **raises(InsufficientCredits, NoFreeAddress),
+        **raises(InsufficientCredits, BudgetExceeded, NoFreeAddress),
     },
 )
 async def start_vm(
@@ -289,7 +290,9 @@ async def stop_vm(
 
 
 @router.post(
-    "/{vm_id}/restart", summary="Restart a VM", responses={**_ACCEPTED, **_POWER_ERRORS, **raises(InsufficientCredits)}
+    "/{vm_id}/restart",
+    summary="Restart a VM",
+    responses={**_ACCEPTED, **_POWER_ERRORS, **raises(InsufficientCredits, BudgetExceeded)},
 )
 async def restart_vm(
     vm_id: VMId,

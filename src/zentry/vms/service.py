@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Final, Self
 from uuid import UUID
 
+from zentry.billing.budgets import BudgetService
 from zentry.billing.service import BillingService
 from zentry.events.recorder import EventRecorder
 from zentry.operations.errors import VMBusy
@@ -61,6 +62,7 @@ class VMService:
         self._snapshots = SnapshotRepository(tx)
         self._queue = OperationQueue(tx)
         self._billing = BillingService(tx, settings.billing)
+        self._budgets = BudgetService(tx, self._billing)
         self._quotas = Quotas(tx)
         self._events = EventRecorder(tx)
         self._match = ANY_VERSION
@@ -124,6 +126,7 @@ class VMService:
         )
         prices = await self._billing.get_price_list()
         await self._billing.hold(vm.resource, prices=prices, with_fee=True)
+        await self._budgets.ensure_may_create(caller.user_id, project_id=project_id, labels=extras.labels)
         address = await self._addresses.lease(vm.id)
         if not await self._vms.insert(replace(vm, ip_address=address), extras, keys=keys):
             raise VMNameTaken(name)
@@ -208,15 +211,15 @@ class VMService:
             await self._delete_left_snapshots(vm_id, caller=caller)
         return len(alive)
 
-    async def suspend_vm(self, vm_id: UUID) -> None:
-        """Stop a machine whose credit has ended; what is under way gives way."""
+    async def suspend_vm(self, vm_id: UUID, *, reason: StopReason = StopReason.CREDIT) -> None:
+        """Stop a machine whose credit has ended, or whose budget is spent; what is under way gives way."""
         vm = await self._vms.find(vm_id)
         if vm is None or vm.status is VMStatus.TERMINATED:
             return
         await self._billing.stop_metering(vm.id, vm.user_id)
         await self._queue.supersede(vm.id)
         doomed = await self._snapshots.doom(vm.id)
-        await self._stop(vm, reason=StopReason.CREDIT, caller=None, doomed=doomed)
+        await self._stop(vm, reason=reason, caller=None, doomed=doomed)
         if any(vm.extra.values()):  # A resize has given way: the machine keeps the size that it has.
             await self._vms.count_extra(vm, dict.fromkeys(vm.extra, 0))
             await self._quotas.give_back_all((vm.user_id, vm.project_id), vm.extra)
@@ -258,6 +261,7 @@ class VMService:
     async def _start(self, vm: VM, *, caller: Caller | None, event: str) -> Operation:
         prices = await self._billing.get_price_list()
         await self._billing.hold(vm.resource, prices=prices, with_fee=False)
+        await self._budgets.ensure_may_start(vm.user_id, project_id=vm.project_id, vm_id=vm.id)
         operation = await self._enqueue(START, vm, price_version=prices.version)
         address = vm.ip_address or await self._addresses.lease(vm.id)
         await self._wish(vm, wanted="running", ip_address=address)

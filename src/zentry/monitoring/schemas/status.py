@@ -58,7 +58,7 @@ class VMStatusResponse(ReadModel):
         description="What the host sees; null when it has no such machine or does not answer."
     )
     in_sync: bool | None = Field(description="Whether the host sees what the status says; null when it can't be told.")
-    stop_reason: str | None = Field(description="Why a stopped VM is stopped: user, credit or host.")
+    stop_reason: str | None = Field(description="Why a stopped VM is stopped: user, credit, host or budget.")
     active_operation: OperationSummary | None
     last_started: datetime | None
     last_stopped: datetime | None
