@@ -18,6 +18,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from tests.support.bank import BankReader
 from tests.support.databases import connect
 from tests.support.fleet import Fleet, insist, running_fleet
 from tests.support.platform import PASSWORD
@@ -122,15 +123,23 @@ async def _survives(
     random = Random(_SEED)
     print(f"seed {_SEED}")
     async with running_fleet(commands, directory=directory, arguments=("--data-dir", directory), **settings) as fleet:
-        accepted, _ = await asyncio.gather(_customers(fleet, wanted=wanted, random=random), storm(fleet, random))
         database = connect(database_url)
+        bank, stop = BankReader(database), asyncio.Event()
+        reading = asyncio.create_task(bank.run(stop))
         try:
+            accepted, _ = await asyncio.gather(_customers(fleet, wanted=wanted, random=random), storm(fleet, random))
+            stop.set()
+            await reading
             left = await _active_after(database, seconds=lease_seconds + 5)
             rows = await _operations(database)
             broken = await broken_invariants(database)
         finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
             await database.close()
 
+    print(f"{bank.reads} reads of the bank")
+    assert (bank.reads > 0, bank.unbalanced) == (True, [])
     assert left == []
     assert broken == []
     assert accepted - {row.id for row in rows} == set(), "an accepted operation is not there"
