@@ -44,7 +44,7 @@ from zentry.api.errors import render_error
 from zentry.api.invariants_router import invariants_router
 from zentry.billing.admin_router import router as billing_admin_router
 from zentry.billing.budget_watch import BudgetWatch
-from zentry.billing.budgets import BudgetService
+from zentry.billing.budgets import BudgetService, ForgetBudgets
 from zentry.billing.budgets_router import router as budgets_router
 from zentry.billing.closing import Closing
 from zentry.billing.meter import Meter
@@ -234,7 +234,9 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         "wall_clock": wall_clock,
     }
     auth = AuthService(database, tokens=tokens, on_signup=signup_hooks(settings), **shared)
-    accounts = AccountService(database, on_welcome=welcome_hooks(settings), on_deletion=(ForgetBelongings(),), **shared)
+    accounts = AccountService(
+        database, on_welcome=welcome_hooks(settings), on_deletion=(ForgetBelongings(), ForgetBudgets()), **shared
+    )
     authenticator = Authenticator(database, tokens=tokens, clock=clock, settings=settings.security)
     kinds = VMLifecycle(database=database, driver=driver, settings=settings, sealer=sealer).kinds()
     trusted_proxies = parse_networks(settings.security.trusted_proxies)
@@ -410,7 +412,11 @@ def assemble_loops(
         ),
         meter=Meter(database=database, settings=settings.billing, clock=clock, on_exhausted=SuspendMachines(settings)),
         budget_watch=BudgetWatch(
-            database=database, settings=settings.billing, clock=clock, on_exceeded=SuspendForBudget(settings)
+            database=database,
+            settings=settings.billing,
+            clock=clock,
+            sealer=sealer,
+            on_exceeded=SuspendForBudget(settings),
         ),
         closing=Closing(database=database, settings=settings.billing, clock=clock),
         collector=Collector(

@@ -65,8 +65,12 @@ async def _race(client: httpx.AsyncClient, fleet: Fleet, *, email: str, k: int) 
 
     async def create(number: int) -> dict[str, Any]:
         wish = {"name": f"vm-{number}", "instance_type": "small", "image": "debian-12", "project_id": project}
-        answer = await client.post(f"{urls[number % len(urls)]}/vms", json=wish, headers=headers)
-        assert answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR, answer.text
+        keyed = {**headers, "Idempotency-Key": str(number)}
+        while True:
+            answer = await client.post(f"{urls[number % len(urls)]}/vms", json=wish, headers=keyed)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # Too busy: nothing has happened.
+                break
+            await asyncio.sleep(1)
         return {**answer.json(), "answered": answer.status_code}
 
     price = (await create(ASKED))["details"]["required"]  # Nothing is there yet: the refusal says what one needs.

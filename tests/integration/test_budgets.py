@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from tests.support.platform import PASSWORD, Account, PlatformUnderTest
 from zentry.schema.events import events
+from zentry.schema.mail import mails
 
 
 async def _budget(platform: PlatformUnderTest, account: Account, **wishes: Any) -> dict[str, Any]:
@@ -93,6 +94,9 @@ async def test_thresholds_are_told_of_once_and_what_may_not_run_is_stopped(platf
     assert [one["basis"] for one in at_once] == ["forecast"]  # Until the end of March it makes about 35 credits.
     assert [(one["basis"], one["threshold_micros"]) for one in later[1:]] == [("actual", 100_000)]
     assert [one["action"] for one in await _told(platform)] == ["notify", "notify", "suspend"]
+    async with platform.database.read() as tx:
+        letters = (await tx.execute(sa.select(mails.c.key).where(mails.c.key.like("budget:%")))).all()
+    assert len(letters) == 3
     stopped = await platform.get_vm(vm["id"], account)
     assert (stopped["status"], stopped["stop_reason"]) == ("stopped", "budget")
     started = await platform.client.post(f"/vms/{vm['id']}/start", headers=account.headers)

@@ -16,9 +16,11 @@ import structlog
 
 from zentry.billing.budgets import BudgetService
 from zentry.billing.service import BillingService
+from zentry.mail.outbox import Outbox
 from zentry.platform.clock import Clock
 from zentry.platform.db import Database, Transaction
 from zentry.platform.errors import NotFound
+from zentry.platform.sealing import Sealer
 from zentry.platform.settings import BillingSettings
 from zentry.platform.tasks import first_of
 from zentry.schema.billing import budgets
@@ -45,11 +47,18 @@ class BudgetWatch:
     """Compares every budget with what its scope has used."""
 
     def __init__(
-        self, *, database: Database, settings: BillingSettings, clock: Clock, on_exceeded: OnBudgetExceeded
+        self,
+        *,
+        database: Database,
+        settings: BillingSettings,
+        clock: Clock,
+        sealer: Sealer,
+        on_exceeded: OnBudgetExceeded,
     ) -> None:
         self._database = database
         self._settings = settings
         self._clock = clock
+        self._sealer = sealer
         self._on_exceeded = on_exceeded
 
     async def tick(self) -> int:
@@ -83,6 +92,6 @@ class BudgetWatch:
                 budget = await service.get(budget_id, user_id=user_id)
             except NotFound:
                 return  # It was deleted since.
-            exceeding = await service.fire(budget)
+            exceeding = await service.fire(budget, Outbox(tx, self._sealer))
             if exceeding:
                 await self._on_exceeded(tx, exceeding)

@@ -22,10 +22,13 @@ from zentry.billing.reports import accrued_cost
 from zentry.billing.service import BillingService
 from zentry.billing.statements import month_after, month_of
 from zentry.events.recorder import EventRecorder
+from zentry.mail.outbox import Outbox
+from zentry.mail.texts import budget_reached
 from zentry.platform import money
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction, values
 from zentry.platform.errors import NotFound
+from zentry.schema.accounts import users
 from zentry.schema.billing import billing_records, budget_firings, budgets, segment_is_open, segments
 from zentry.schema.projects import projects
 from zentry.schema.vms import vm_labels
@@ -46,6 +49,14 @@ class Action(StrEnum):
     NOTIFY = "notify"
     BLOCK = "block_creation"
     SUSPEND = "suspend"
+
+
+_FOR_BASIS: Final = {Basis.ACTUAL: "", Basis.FORECAST: " (forecast)"}
+_CONSEQUENCES: Final = {
+    Action.NOTIFY: "Nothing else happens.",
+    Action.BLOCK: "Until the budget is raised or the month is over, nothing new is created within it.",
+    Action.SUSPEND: "What runs within it is stopped, and nothing starts until the budget is raised or the month ends.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +257,7 @@ class BudgetService:
             running.append(row.resource_id)
         return Standing(spent + accrued, spent + accrued + to_come, tuple(running))
 
-    async def fire(self, budget: Budget) -> tuple[UUID, ...]:
+    async def fire(self, budget: Budget, outbox: Outbox) -> tuple[UUID, ...]:
         """Tell of each threshold that is reached, once in a month; return what must not run."""
         standing = await self.standing(budget)
         month = month_of(self._tx.now)
@@ -255,6 +266,7 @@ class BudgetService:
             firing = {"budget_id": budget.id, "period_start": month, "threshold": threshold.key}
             if await self._tx.insert_unless_there(budget_firings, {**firing, "created_at": self._tx.now}):
                 await self._tell(budget, threshold, standing)
+                await self._write(budget, threshold, standing, outbox)
         suspends = any(threshold.action is Action.SUSPEND for threshold in reached)
         return standing.running if suspends else ()
 
@@ -329,10 +341,30 @@ class BudgetService:
             },
         )
 
+    async def _write(self, budget: Budget, threshold: Threshold, standing: Standing, outbox: Outbox) -> None:
+        address = (await self._tx.execute(sa.select(users.c.email).where(users.c.id == budget.user_id))).scalar_one()
+        letter = budget_reached(
+            name=budget.name,
+            reached=money.format_credits(standing.of(threshold.basis)) + _FOR_BASIS[threshold.basis],
+            threshold=money.format_credits(threshold.micros),
+            consequence=_CONSEQUENCES[threshold.action],
+        )
+        month = month_of(self._tx.now)
+        key = f"budget:{budget.id}:{month:%Y-%m}:{threshold.key}"
+        await outbox.put(key, to=address, letter=letter, user_id=budget.user_id, until=month_after(month))
+
     async def _note(self, kind: str, budget_id: UUID, caller: Caller) -> None:
         await self._events.record(
             kind, resource_type="budget", resource_id=budget_id, user_id=caller.user_id, actor_id=caller.user_id
         )
+
+
+class ForgetBudgets:
+    """Forgets the budgets of an account that is deleted: their names are its owner's words."""
+
+    async def __call__(self, tx: Transaction, user_id: UUID) -> None:
+        """Delete them, and what they have told."""
+        await tx.execute(sa.delete(budgets).where(budgets.c.user_id == user_id))
 
 
 def _document(thresholds: Sequence[Threshold]) -> list[dict[str, Any]]:

@@ -67,3 +67,17 @@ If it was you, there is nothing to do. If it was not, choose another password at
 and revoke the tokens that you do not know.
 """,
     )
+
+
+def budget_reached(*, name: str, reached: str, threshold: str, consequence: str) -> Letter:
+    """Return the letter that tells of a threshold of a budget."""
+    return Letter(
+        "A budget has reached a threshold",
+        f"""\
+Your budget "{name}" stands at {reached} credits this month, and {threshold} is a threshold of it.
+
+{consequence}
+
+A budget counts from the first of each month (UTC). You are told of a threshold once in a month.
+""",
+    )
