@@ -2096,6 +2096,127 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/billing/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List budgets
+         * @description Your budgets by name, and where each stands; an account has 50 at most.
+         */
+        get: operations["list_budgets"];
+        put?: never;
+        /**
+         * Keep a budget
+         * @description Say what the account, a project or a label may cost in a calendar month (UTC), and what happens then.
+         *
+         *     Creations and starts are decided at the instant of the request; events and suspensions follow within a
+         *     minute. A budget never adds credit and never takes any.
+         */
+        post: operations["create_budget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/billing/budgets/{budget_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a budget
+         * @description One budget of yours, and where it stands.
+         */
+        get: operations["get_budget"];
+        /**
+         * Change a budget
+         * @description Give a budget another name, amount and thresholds; what it is for stays.
+         */
+        put: operations["update_budget"];
+        post?: never;
+        /**
+         * Delete a budget
+         * @description Forget a budget; what it had stopped may be started again.
+         */
+        delete: operations["delete_budget"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/billing/vouchers/redeem": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redeem a voucher
+         * @description Add what a voucher is worth to your credit. An account redeems a voucher once.
+         *
+         *     Attempts are counted: a few each minute, so that codes cannot be tried out.
+         */
+        post: operations["redeem_voucher"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/vouchers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List vouchers
+         * @description Every voucher, the newest first. Administrators only.
+         */
+        get: operations["list_vouchers"];
+        put?: never;
+        /**
+         * Make a voucher
+         * @description Make a voucher. Its code is shown here and never again, since only its hash is kept. Administrators only.
+         */
+        post: operations["create_voucher"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/vouchers/{voucher_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Withdraw a voucher
+         * @description Let nobody redeem it any more; what was redeemed stays. Administrators only.
+         */
+        delete: operations["withdraw_voucher"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/billing/records/{record_id}/refund": {
         parameters: {
             query?: never;
@@ -2721,12 +2842,6 @@ export interface components {
             }[];
         };
         /**
-         * Action
-         * @description The methods of the driver protocol, by their names.
-         * @enum {string}
-         */
-        Action: "ensure_created" | "ensure_running" | "ensure_stopped" | "reboot" | "ensure_absent" | "resize" | "rebuild" | "snapshot" | "restore" | "delete_snapshot" | "observe" | "inventory" | "sample" | "sample_history" | "console" | "hosts";
-        /**
          * ActionType
          * @description What a line in the history is for.
          * @enum {string}
@@ -2870,6 +2985,12 @@ export interface components {
             timestamp: string;
         };
         /**
+         * Basis
+         * @description What a threshold is compared with.
+         * @enum {string}
+         */
+        Basis: "actual" | "forecast";
+        /**
          * BillingDetails
          * @description How charges come about.
          */
@@ -2990,6 +3111,132 @@ export interface components {
          * @enum {string}
          */
         BillingUnit: "hour" | "gib_hour" | "each" | "credit";
+        /**
+         * BudgetChange
+         * @description A budget as it is to be.
+         * @example {
+         *       "amount": 20,
+         *       "name": "Course",
+         *       "thresholds": [
+         *         {
+         *           "percent": 80
+         *         },
+         *         {
+         *           "percent": 100
+         *         }
+         *       ]
+         *     }
+         */
+        BudgetChange: {
+            /**
+             * Name
+             * @description Unique within the account.
+             */
+            name: string;
+            /**
+             * Amount
+             * @description Credits, with at most six decimal places.
+             */
+            amount: number;
+            /**
+             * Thresholds
+             * @description At most 20.
+             */
+            thresholds: components["schemas"]["ThresholdWrite"][];
+        };
+        /**
+         * BudgetCreate
+         * @description A budget to be kept.
+         * @example {
+         *       "amount": 20,
+         *       "name": "Lab",
+         *       "thresholds": [
+         *         {
+         *           "action": "block_creation",
+         *           "percent": 100
+         *         }
+         *       ]
+         *     }
+         */
+        BudgetCreate: {
+            /**
+             * Name
+             * @description Unique within the account.
+             */
+            name: string;
+            /**
+             * Amount
+             * @description Credits, with at most six decimal places.
+             */
+            amount: number;
+            /**
+             * Thresholds
+             * @description At most 20.
+             */
+            thresholds: components["schemas"]["ThresholdWrite"][];
+            /**
+             * Project Id
+             * @description Only this project; without it, all of them.
+             */
+            project_id?: string | null;
+            /**
+             * Label Key
+             * @description Only machines with this label.
+             */
+            label_key?: string | null;
+            /**
+             * Label Value
+             * @description The label's value; together with `label_key`.
+             */
+            label_value?: string | null;
+        };
+        /**
+         * BudgetResponse
+         * @description A budget, and where it stands this month (UTC).
+         */
+        BudgetResponse: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /** Project Id */
+            project_id: string | null;
+            /** Label Key */
+            label_key: string | null;
+            /** Label Value */
+            label_value: string | null;
+            /** Amount */
+            amount: number;
+            /**
+             * Actual
+             * @description Charged and accrued this month.
+             */
+            actual: number;
+            /**
+             * Forecast
+             * @description By the month's end, if what runs now runs on.
+             */
+            forecast: number;
+            /** Actual Micros */
+            actual_micros: number;
+            /** Forecast Micros */
+            forecast_micros: number;
+            /** Thresholds */
+            thresholds: components["schemas"]["ThresholdResponse"][];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
         /**
          * CapacityFigures
          * @description How full the platform is. Only hosts that are online count.
@@ -4330,7 +4577,7 @@ export interface components {
              * @description Calls that it has struck.
              */
             hits: number;
-            action: components["schemas"]["Action"] | null;
+            action: components["schemas"]["zentry__compute__simulator__orders__Action"] | null;
             kind: components["schemas"]["FaultKind"];
             /** Vm Id */
             vm_id: string | null;
@@ -4362,7 +4609,7 @@ export interface components {
          */
         FaultRule: {
             /** @description The call of the driver; null is every call. */
-            action?: components["schemas"]["Action"] | null;
+            action?: components["schemas"]["zentry__compute__simulator__orders__Action"] | null;
             /** @description `unavailable` and `rejected` do nothing and say so, `lost_reply` does it and fails, `slow` takes `delay_seconds` longer, `duplicate` arrives once more after `delay_seconds`. */
             kind: components["schemas"]["FaultKind"];
             /**
@@ -7086,7 +7333,7 @@ export interface components {
          * @description Why a machine stands still.
          * @enum {string}
          */
-        StopReason: "user" | "credit" | "host";
+        StopReason: "user" | "credit" | "host" | "budget";
         /**
          * SystemHealth
          * @description The platform's own health.
@@ -7304,6 +7551,43 @@ export interface components {
              * @description Other user data.
              */
             user_data?: string | null;
+        };
+        /**
+         * ThresholdResponse
+         * @description A limit of a budget.
+         */
+        ThresholdResponse: {
+            basis: components["schemas"]["Basis"];
+            action: components["schemas"]["zentry__billing__budgets__Action"];
+            /** Amount */
+            amount: number;
+            /** Amount Micros */
+            amount_micros: number;
+            /** Is Reached */
+            is_reached: boolean;
+        };
+        /**
+         * ThresholdWrite
+         * @description A limit, in percent of the budget or in credits, and what happens there.
+         */
+        ThresholdWrite: {
+            /**
+             * @description `actual`: charged and accrued. `forecast`: that and what runs, until the month's end.
+             * @default actual
+             */
+            basis: components["schemas"]["Basis"];
+            /**
+             * Percent
+             * @description Of the budget's amount; this or `amount`.
+             */
+            percent?: number | null;
+            /** Amount */
+            amount?: number | null;
+            /**
+             * @description `notify` records an event; `block_creation` refuses new machines as well; `suspend` also stops what runs and lets nothing start.
+             * @default notify
+             */
+            action: components["schemas"]["zentry__billing__budgets__Action"];
         };
         /**
          * Token
@@ -8443,7 +8727,7 @@ export interface components {
             in_sync: boolean | null;
             /**
              * Stop Reason
-             * @description Why a stopped VM is stopped: user, credit or host.
+             * @description Why a stopped VM is stopped: user, credit, host or budget.
              */
             stop_reason: string | null;
             active_operation: components["schemas"]["OperationSummary"] | null;
@@ -8629,6 +8913,138 @@ export interface components {
              */
             timestamp: string;
         };
+        /**
+         * VoucherCreate
+         * @description A voucher to be made.
+         * @example {
+         *       "amount": 10,
+         *       "reason": "Workshop in May"
+         *     }
+         */
+        VoucherCreate: {
+            /**
+             * Amount
+             * @description Credits for each redemption, with at most six decimal places.
+             */
+            amount: number;
+            /**
+             * Max Redemptions
+             * @description How many accounts may redeem it, each once.
+             * @default 1
+             */
+            max_redemptions: number;
+            /**
+             * Expires At
+             * @description From when it is worth nothing; without it, never.
+             */
+            expires_at?: string | null;
+            /**
+             * Reason
+             * @description Shown in the list of vouchers.
+             */
+            reason: string;
+        };
+        /**
+         * VoucherList
+         * @description Vouchers, the newest first.
+         */
+        VoucherList: {
+            /** Vouchers */
+            vouchers: components["schemas"]["VoucherResponse"][];
+            /**
+             * Next Cursor
+             * @description Send as `cursor` for the page after this one.
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * VoucherRedeem
+         * @description The code of a voucher.
+         * @example {
+         *       "voucher_code": "7K2MQ-9TXVA-4HD0R-CP8ZE"
+         *     }
+         */
+        VoucherRedeem: {
+            /**
+             * Voucher Code
+             * @description As it was given; case, spaces and dashes make no difference.
+             */
+            voucher_code: string;
+        };
+        /**
+         * VoucherRedeemed
+         * @description What a voucher has brought.
+         */
+        VoucherRedeemed: {
+            /**
+             * Record Id
+             * Format: uuid
+             * @description The line of the history.
+             */
+            record_id: string;
+            /**
+             * Amount
+             * @description Credits that were added.
+             */
+            amount: number;
+            /**
+             * Balance
+             * @description The balance now.
+             */
+            balance: number;
+        };
+        /**
+         * VoucherResponse
+         * @description A voucher. Its code is shown once, when it is made.
+         */
+        VoucherResponse: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Code
+             * @description The code, only in the first answer to its making.
+             * @example 7K2MQ-9TXVA-4HD0R-CP8ZE
+             */
+            code?: string | null;
+            /**
+             * Hint
+             * @description The last characters of the code.
+             * @example P8ZE
+             */
+            hint: string;
+            /** Amount */
+            amount: number;
+            /** Max Redemptions */
+            max_redemptions: number;
+            /** Redemptions */
+            redemptions: number;
+            /** Reason */
+            reason: string;
+            /** Expires At */
+            expires_at: string | null;
+            /** Withdrawn At */
+            withdrawn_at: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
+         * Action
+         * @description What happens when a threshold is reached.
+         * @enum {string}
+         */
+        zentry__billing__budgets__Action: "notify" | "block_creation" | "suspend";
+        /**
+         * Action
+         * @description The methods of the driver protocol, by their names.
+         * @enum {string}
+         */
+        zentry__compute__simulator__orders__Action: "ensure_created" | "ensure_running" | "ensure_stopped" | "reboot" | "ensure_absent" | "resize" | "rebuild" | "snapshot" | "restore" | "delete_snapshot" | "observe" | "inventory" | "sample" | "sample_history" | "console" | "hosts";
     };
     responses: {
         /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
@@ -8994,7 +9410,7 @@ export interface operations {
             };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `VM_NAME_TAKEN`: The project has a machine of this name.; `QUOTA_EXCEEDED`: The account or the project has as many of these as it may have.; `SNAPSHOT_NOT_AVAILABLE`: The snapshot is not finished, or has failed.; `SNAPSHOT_TOO_LARGE`: The disk of the instance type is smaller than the snapshot.; `TEMPLATE_OUTDATED`: The template names an SSH key that is gone. */
+            /** @description `BUDGET_EXCEEDED`: A budget of the account, which forbids this once it is spent, is spent.; `VM_NAME_TAKEN`: The project has a machine of this name.; `QUOTA_EXCEEDED`: The account or the project has as many of these as it may have.; `SNAPSHOT_NOT_AVAILABLE`: The snapshot is not finished, or has failed.; `SNAPSHOT_TOO_LARGE`: The disk of the instance type is smaller than the snapshot.; `TEMPLATE_OUTDATED`: The template names an SSH key that is gone. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9363,7 +9779,7 @@ export interface operations {
             };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `VM_INVALID_TRANSITION`: The machine's state does not allow it.; `VM_BUSY`: Another operation of this machine is under way. */
+            /** @description `BUDGET_EXCEEDED`: A budget of the account, which forbids this once it is spent, is spent. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9549,7 +9965,7 @@ export interface operations {
             };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `VM_INVALID_TRANSITION`: The machine's state does not allow it.; `VM_BUSY`: Another operation of this machine is under way. */
+            /** @description `BUDGET_EXCEEDED`: A budget of the account, which forbids this once it is spent, is spent. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -14795,6 +15211,497 @@ export interface operations {
             };
             401: components["responses"]["Unauthorized"];
             405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_budgets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetResponse"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    create_budget: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BudgetCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `BUDGET_NAME_TAKEN`: Another budget of the account has this name.; `TOO_MANY_BUDGETS`: The account has as many budgets as it may have. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    get_budget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of a budget. */
+                budget_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    update_budget: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a budget. */
+                budget_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BudgetChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `BUDGET_NAME_TAKEN`: Another budget of the account has this name. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    delete_budget: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a budget. */
+                budget_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    redeem_voucher: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VoucherRedeem"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VoucherRedeemed"];
+                };
+            };
+            /** @description `VOUCHER_EXPIRED`: The time of the voucher is over, or it was withdrawn.; `BALANCE_LIMIT`: The account would hold more than an account may; `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `VOUCHER_USED`: The voucher was redeemed, by this account or as often as it may be. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_vouchers: {
+        parameters: {
+            query?: {
+                /** @description Vouchers per page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VoucherList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    create_voucher: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VoucherCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VoucherResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    withdraw_voucher: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a voucher. */
+                voucher_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VoucherResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
