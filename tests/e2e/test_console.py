@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import time
 from collections.abc import Iterator
 from typing import Final
 
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from playwright.sync_api import Page, expect
 
 from tests.support.console import (
@@ -205,6 +209,49 @@ def test_sessions_are_ended_and_tokens_are_shown_once(console: ConsoleUnderTest)
     answer = httpx.get(f"{console.url}/vms", headers={"Authorization": f"Bearer {secret}"})
     assert answer.status_code == httpx.codes.OK
     assert secret not in page.content()
+
+
+def test_a_second_factor_is_turned_on_and_asked_for(console: ConsoleUnderTest) -> None:
+    person = console.person()
+    page = console.signed_in(person, "/settings/security")
+    page.get_by_role("button", name="Turn on").click()
+    dialog = page.get_by_role("dialog", name="Turn on the second factor")
+    dialog.get_by_label("Password").fill(PASSWORD)
+    dialog.get_by_role("button", name="Go on").click()
+    secret = dialog.locator("code").inner_text()
+    dialog.get_by_label("Code").fill(code_of(secret))
+    dialog.get_by_role("button", name="Turn on").click()
+    codes = page.locator("pre.formula").inner_text().split()
+    page.get_by_role("button", name="I have kept them").click()
+    page.get_by_role("button", name="Account of").click()
+    page.get_by_role("menuitem", name="Sign out").click()
+
+    page.get_by_label("E-mail").fill(person.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("Code").fill("000000")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("The code is wrong")
+    page.get_by_label("Code").fill(codes[0])
+    page.get_by_role("button", name="Sign in").click()
+
+    expect(page.locator(".topbar")).to_be_visible()
+    assert len(codes) == len(set(codes)) == 10
+
+
+def test_a_link_from_a_mail_leads_to_its_form_and_leaves_no_token_in_the_address(console: ConsoleUnderTest) -> None:
+    page = console.page()
+    page.goto(f"/console#reset={'a' * 43}")
+    page.get_by_label("New password").fill("another correct horse")
+    page.get_by_role("button", name="Set password").click()
+
+    expect(page.get_by_role("alert")).to_contain_text("not valid any more")
+    assert page.url == f"{console.url}/console"
+    page.get_by_role("link", name="Back to sign in").click()
+    page.get_by_role("link", name="Forgotten the password?").click()
+    page.get_by_label("E-mail").fill("nobody@example.com")
+    page.get_by_role("button", name="Send the link").click()
+    expect(page.get_by_role("status").first).to_be_visible()
 
 
 def test_a_lost_connection_is_told_and_heals(console: ConsoleUnderTest) -> None:
@@ -423,6 +470,12 @@ def violations(page: Page, axe: Axe, *rules: str) -> list[str]:
     only = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else {}
     found = axe.run(page, options={"resultTypes": ["violations"], **only}).response["violations"]
     return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"][:2]]
+
+
+def code_of(secret: str) -> str:
+    """What an authenticator shows now."""
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    return TOTP(key, 6, hashes.SHA1(), 30, enforce_key_length=False).generate(time.time()).decode()
 
 
 def _fill_in(page: Page, person: Person) -> None:

@@ -26,6 +26,7 @@ _FIRST: Final = (
     "core/icons.js",
     "core/keys.js",
     "core/live.js",
+    "core/mailed.js",
     "core/preferences.js",
     "core/resource.js",
     "core/router.js",

@@ -1,10 +1,12 @@
 // The console starts here: who is signed in, which screen the address names, and the frame around it.
+import { post } from "./core/api.js";
+import { mailed } from "./core/mailed.js";
 import { clear } from "./core/resource.js";
 import { currentPath, follow, match } from "./core/router.js";
-import { lapsed, start, state, user } from "./core/session.js";
+import { lapsed, refreshUser, start, state, user } from "./core/session.js";
 import { effect, html, render, signal, useEffect, useRef, useState } from "./core/view.js";
 import { Bones, Button, Empty, Trouble } from "./ui/basics.js";
-import { Confirm, Toasts } from "./ui/overlays.js";
+import { attempt, Confirm, toast, Toasts } from "./ui/overlays.js";
 import { Shell } from "./ui/shell.js";
 
 /** Screens by address; each is fetched when it is first asked for. @type {[string, () => Promise<{default: any}>][]} */
@@ -34,7 +36,7 @@ function Screen() {
   const [shown, setShown] = useState(/** @type {any} */ (null));
   const main = useRef(/** @type {HTMLElement | null} */ (null));
   const first = useRef(true);
-  const found = match(SCREENS, path === "/sign-up" ? "/" : path);
+  const found = match(SCREENS, ["/sign-up", "/forgot-password"].includes(path) ? "/" : path);
   useEffect(() => {
     if (found === null) return setShown({ path, missing: true });
     let isCurrent = true;
@@ -75,6 +77,21 @@ function App() {
   return html`<${Shell}><${Screen} /><//>${lapsed.value && gate && html`<${gate.Again} />`}<${Confirm} /><${Toasts} />`;
 }
 
+/** Links of mails that ask for nothing more than their token. @type {Record<string, string>} */
+const CONFIRMATIONS = { verify: "/auth/email/verify", "change-email": "/auth/email/confirm" };
+
+/** Do what the link of a mail asks for, as soon as it is known who is here. */
+async function confirmMailed() {
+  const link = mailed.value;
+  const where = link && CONFIRMATIONS[link.what];
+  if (!where) return;
+  mailed.value = null;
+  const done = await attempt(() => post(where, { token: link.token }, { open: true }));
+  if (done === undefined) return;
+  toast(done.message, "good");
+  if (state.value === "in") await refreshUser();
+}
+
 document.addEventListener("click", follow);
 let before = "";
 effect(() => {
@@ -83,4 +100,4 @@ effect(() => {
   before = now;
 });
 render(html`<${App} />`, /** @type {HTMLElement} */ (document.getElementById("app")));
-void start();
+void start().then(confirmMailed);

@@ -7,13 +7,14 @@ import { signOut, refreshUser, user } from "../core/session.js";
 import { html, useState } from "../core/view.js";
 import { Button, Card, Copy, curl, Empty, Head, Loaded, Segments, Tabs, TextField, Time } from "../ui/basics.js";
 import { attempt, Dialog, Menu, toast, undoable } from "../ui/overlays.js";
+import { Password, SecondFactor } from "./second-factor.js";
 import { Sessions, Tokens } from "./sessions.js";
 
 const TABS = /** @type {[string, string][]} */ ([["/settings", "Profile"], ["/settings/security", "Security"], ["/settings/tokens", "Tokens"], ["/settings/keys", "SSH keys"], ["/settings/appearance", "Appearance"]]);
 
 /** @param {{tab?: string}} properties */
 export default function Settings({ tab = "" }) {
-  const View = { security: Sessions, tokens: Tokens, keys: Keys, appearance: Appearance }[tab] ?? Profile;
+  const View = { security: Security, tokens: Tokens, keys: Keys, appearance: Appearance }[tab] ?? Profile;
   return html`<${Head} title="Settings" />
     <${Tabs} label="Settings" tabs=${TABS} current=${tab ? `/settings/${tab}` : "/settings"} />
     <${View} />`;
@@ -54,6 +55,8 @@ function Profile() {
     <//>
   </div>`;
 }
+
+const Security = () => html`<div class="grid two"><${Password} /><${SecondFactor} /></div><${Sessions} />`;
 
 function Appearance() {
   return html`<${Card} title="Appearance">
