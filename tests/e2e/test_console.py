@@ -254,6 +254,21 @@ def test_a_link_from_a_mail_leads_to_its_form_and_leaves_no_token_in_the_address
     expect(page.get_by_role("status").first).to_be_visible()
 
 
+def test_what_happens_elsewhere_is_on_screen_by_itself(console: ConsoleUnderTest) -> None:
+    person = console.person()
+    project = person.project()
+    page = console.signed_in(person, "/machines")
+    expect(page.get_by_text("Changes arrive live")).to_be_attached()
+
+    machine = person.vm("from-elsewhere", project)
+    expect(page.locator("[data-machine=from-elsewhere]")).to_contain_text("running")
+    go(page, "/events")
+    expect(page.get_by_role("listitem").filter(has_text="from-elsewhere").first).to_be_visible()
+    person.api.post(f"/vms/{machine['id']}/stop", headers={"Prefer": "wait=20"}).raise_for_status()
+
+    expect(page.get_by_role("listitem").filter(has_text="running → stopped").first).to_be_visible()
+
+
 def test_a_lost_connection_is_told_and_heals(console: ConsoleUnderTest) -> None:
     person = console.person()
     person.vm("web-1", person.project())

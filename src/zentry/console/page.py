@@ -22,6 +22,8 @@ _FIRST: Final = (
     "vendor/signals.mjs",
     "vendor/signals-core.mjs",
     "core/api.js",
+    "core/changes.js",
+    "core/fleet.js",
     "core/format.js",
     "core/icons.js",
     "core/keys.js",

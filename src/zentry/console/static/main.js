@@ -1,5 +1,6 @@
 // The console starts here: who is signed in, which screen the address names, and the frame around it.
 import { post } from "./core/api.js";
+import "./core/changes.js";
 import { mailed } from "./core/mailed.js";
 import { clear } from "./core/resource.js";
 import { currentPath, follow, match } from "./core/router.js";

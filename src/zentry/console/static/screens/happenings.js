@@ -23,22 +23,20 @@ const MARKS = [
 /** @param {string} kind */
 export const markOf = (kind) => MARKS.find(([pattern]) => pattern.test(kind)) ?? [/./, "event", ""];
 
-/** Where a thing that an event names can be seen. @param {any} entry @returns {string | null} */
-export function whereabouts(entry) {
-  if (!entry.resource_id) return null;
-  if (entry.resource_type === "vm") return `/machines/${entry.resource_id}`;
-  return entry.resource_type === "project" ? `/projects/${entry.resource_id}` : null;
+/** Where a thing that an event names can be seen. @param {any} event @returns {string | null} */
+export function whereabouts(event) {
+  if (event.resource_type === "vm") return `/machines/${event.resource_id}`;
+  return event.resource_type === "project" ? `/projects/${event.resource_id}` : null;
 }
 
-/** @param {{limit: number, only?: (entry: any) => boolean}} properties */
-export function Happenings({ limit, only }) {
-  const found = useResource(`/health/audit?limit=${only ? 200 : limit}`, { every: 10 });
+/** @param {{limit: number, of?: string}} properties - `of` is the id of a machine or another thing */
+export function Happenings({ limit, of }) {
+  const found = useResource(`/events?limit=${limit}${of ? `&resource_id=${encodeURIComponent(of)}` : ""}`, { every: 10 });
   const names = useNames();
   return html`<${Loaded} of=${found}>
-    ${(/** @type {any[]} */ entries) => {
-      const shown = (only ? entries.filter(only) : entries).slice(0, limit);
-      if (shown.length === 0) return html`<${Empty} icon="event" title="Nothing has happened yet">Whatever is done with your account, by you or by the platform, is written down here.<//>`;
-      return html`<ul class="lines">${shown.map((entry) => html`<${Happening} key=${entry.id} entry=${entry} name=${entry.details?.name ?? names.get(entry.resource_id)} />`)}</ul>`;
+    ${(/** @type {any} */ { events }) => {
+      if (events.length === 0) return html`<${Empty} icon="event" title="Nothing has happened yet">Whatever is done with your account, by you or by the platform, is written down here.<//>`;
+      return html`<ul class="lines">${events.map((/** @type {any} */ event) => html`<${Happening} key=${event.id} event=${event} name=${event.data.name ?? names.get(event.resource_id)} />`)}</ul>`;
     }}
   <//>`;
 }
@@ -53,13 +51,19 @@ export function useNames() {
   );
 }
 
-/** @param {{entry: any, name?: string}} properties */
-export function Happening({ entry, name }) {
-  const [, icon, kind] = markOf(entry.action);
-  const where = whereabouts(entry);
+/** @type {Record<string, string>} */
+const CAUSES = { credit: "because the credit ended", reconciler: "found by the platform", user: "" };
+
+/** @param {{event: any, name?: string}} properties */
+export function Happening({ event, name }) {
+  const [, icon, kind] = markOf(event.kind);
+  const where = whereabouts(event);
+  const { before, after, error_message: error } = event.data;
+  const moved = before && after && before !== after ? `${before} → ${after}` : "";
   return html`<li>
     <span class="mark ${kind}"><${Icon} name=${icon} /></span>
-    <span class="grow"><span class="strong">${words(entry.action)}</span>${name && html` <span class="soft wrap-any">${where ? html`<a href=${link(where)}>${name}</a>` : name}</span>`}${!name && where && html` <a class="small" href=${link(where)}>Show</a>`}</span>
-    <span class="faint small number"><${Time} at=${entry.timestamp} /></span>
+    <span class="grow"><span class="strong">${words(event.kind)}</span>${name && html` <span class="wrap-any">${where ? html`<a href=${link(where)}>${name}</a>` : name}</span>`}
+      ${(moved || CAUSES[event.cause] || error) && html`<br /><span class="small faint wrap-any">${[moved, CAUSES[event.cause], error].filter(Boolean).join(", ")}</span>`}</span>
+    <span class="faint small number"><${Time} at=${event.created_at} /></span>
   </li>`;
 }

@@ -71,7 +71,7 @@ const Underway = ({ operation }) => html`<div class="notice" role="status">
 function Tab({ vm, tab }) {
   if (tab === "metrics") return html`<${Metrics} vm=${vm} />`;
   if (tab === "operations") return html`<${Card} title="Operations" pad=${false}><${Operations} vm=${vm} /><//>`;
-  if (tab === "events") return html`<${Card} title="Events" pad=${false}><${Happenings} limit=${50} only=${(/** @type {any} */ entry) => entry.resource_id === vm.id} /><//>`;
+  if (tab === "events") return html`<${Card} title="Events" pad=${false}><${Happenings} limit=${100} of=${vm.id} /><//>`;
   if (tab === "console") return html`<${Console} vm=${vm} />`;
   if (tab === "snapshots") return html`<${Snapshots} vm=${vm} />`;
   if (tab === "costs") return html`<${Costs} vm=${vm} />`;
