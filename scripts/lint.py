@@ -59,6 +59,7 @@ BROAD_EXCEPT_ALLOWED: Final = (
     "mail/worker.py",
     "events/hub.py",
     "events/sequencer.py",
+    "monitoring/alerts/evaluator.py",
     "monitoring/collector.py",
     "operations/runner.py",
     "platform/db/notifications.py",

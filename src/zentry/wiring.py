@@ -72,6 +72,10 @@ from zentry.mail.senders import build_sender
 from zentry.mail.sweep import sweep_mails
 from zentry.mail.types import MailSender
 from zentry.mail.worker import MailWorker
+from zentry.monitoring.alerts.evaluator import AlertEvaluator
+from zentry.monitoring.alerts.repository import sweep_alert_changes
+from zentry.monitoring.alerts.router import router as alerts_router
+from zentry.monitoring.alerts.service import AlertService
 from zentry.monitoring.collector import Collector
 from zentry.monitoring.metrics import MetricsService
 from zentry.monitoring.probe import Probe, RecentRequests
@@ -154,6 +158,7 @@ class Platform:
     mailer: MailWorker
     sequencer: Sequencer
     hub: EventHub
+    alerts: AlertEvaluator
     worker: Worker
 
     async def run_worker(self, stop: asyncio.Event) -> None:
@@ -249,6 +254,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             vms_router,
             monitoring_router,
             series_router,
+            alerts_router,
             projects_router,
             project_vms_router,
             quotas_router,
@@ -348,6 +354,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         mailer=loops.mailer,
         sequencer=loops.sequencer,
         hub=hub,
+        alerts=loops.alerts,
         worker=Worker(loops.all),
     )
 
@@ -366,6 +373,7 @@ class Loops:
     resumption: Resumption
     mailer: MailWorker
     sequencer: Sequencer
+    alerts: AlertEvaluator
 
     @property
     def all(self) -> tuple[Loop, ...]:
@@ -381,6 +389,7 @@ class Loops:
             self.resumption,
             self.mailer,
             self.sequencer,
+            self.alerts,
         )
 
 
@@ -426,6 +435,7 @@ def assemble_loops(
             database=database,
             clock=clock,
             sweeps=(sweep_counters, sweep_keys, sweep_mails, EventRetention(settings.events)),
+            sweeps=(sweep_counters, sweep_keys, sweep_mails, sweep_alert_changes),
             interval_seconds=settings.operations.sweep_seconds,
         ),
         reconciler=Reconciler(
@@ -442,6 +452,7 @@ def assemble_loops(
             signals=signals,
         ),
         sequencer=Sequencer(database=database, settings=settings.events, clock=clock, signals=signals),
+        alerts=AlertEvaluator(database=database, store=store, settings=settings.monitoring, clock=clock, random=random),
     )
 
 
@@ -467,6 +478,7 @@ def factories(
         SnapshotService: lambda tx: SnapshotService(tx, settings, capabilities),
         Catalogue: lambda tx: Catalogue(tx, settings.billing),
         MonitoringService: lambda tx: MonitoringService(tx, settings=settings, clock=clock),
+        AlertService: lambda tx: AlertService(tx, settings.billing),
         ActivityService: lambda tx: ActivityService(tx, kinds),
         PersonalTokenService: lambda tx: PersonalTokenService(tx, SystemSecrets()),
         OwnSessions: lambda tx: OwnSessions(tx, settings.security),

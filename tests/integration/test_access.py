@@ -23,6 +23,7 @@ from tests.support.document import Operation, operations
 from tests.support.platform import Account, PlatformUnderTest
 from zentry.accounts.personal_tokens_schemas import PersonalTokenCreate
 from zentry.billing.statements import StatementService
+from zentry.monitoring.alerts.schemas import AlertPolicyCreate, SilenceCreate
 from zentry.schema.billing import statement_schedule
 from zentry.vms.schemas import SSHKeyCreate
 from zentry.vms.templates_schemas import TemplateCreate
@@ -86,6 +87,8 @@ ADMIN: Final = frozenset(
 )
 SSH_KEY: Final = SSHKeyCreate.model_json_schema()["examples"][0]
 TOKEN: Final = PersonalTokenCreate.model_json_schema()["examples"][0]
+POLICY: Final = AlertPolicyCreate.model_json_schema()["examples"][0]
+SILENCE: Final = SilenceCreate.model_json_schema()["examples"][0]
 TEMPLATE: Final = TemplateCreate.model_json_schema()["examples"][0]
 BUDGET: Final = {"name": "given", "amount": 1, "thresholds": [{"percent": 100}]}
 UNKNOWN: Final = "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"
@@ -240,6 +243,8 @@ async def _given(platform: PlatformUnderTest, status: str) -> Owned:
         await platform.settle()
     kept = await platform.client.post("/ssh-keys", json=SSH_KEY, headers=ada.headers)
     template = await platform.client.post("/templates", json=TEMPLATE, headers=ada.headers)
+    policy = await platform.client.post("/alerts/policies", json={**POLICY, "name": "given"}, headers=ada.headers)
+    silence = await platform.client.post("/alerts/silences", json=SILENCE, headers=ada.headers)
     lines = await platform.client.get("/billing/history", headers=ada.headers)
     statement_id = await _given_statement(platform, ada)
     [session] = (await platform.client.get("/auth/sessions", headers=ada.headers)).json()
@@ -257,6 +262,8 @@ async def _given(platform: PlatformUnderTest, status: str) -> Owned:
         "snapshot_id": str(taken.json()["id"]),
         "key_id": str(kept.json()["id"]),
         "template_id": str(template.json()["id"]),
+        "policy_id": str(policy.json()["id"]),
+        "silence_id": str(silence.json()["id"]),
     }
     return Owned(ada, ids)
 
@@ -303,6 +310,8 @@ async def test_each_place_for_an_id_is_tried(platform: PlatformUnderTest) -> Non
         "template_id",
         "session_id",
         "token_id",
+        "policy_id",
+        "silence_id",
     )
     tried = {str(operation): _places(operation, names) for operation in operations(platform)}
 

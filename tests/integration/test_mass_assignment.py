@@ -15,6 +15,7 @@ import pytest
 from tests.support.contents import contents
 from tests.support.document import Operation, operations, resolve
 from tests.support.platform import Account, PlatformUnderTest
+from zentry.monitoring.alerts.schemas import AlertPolicyCreate, SilenceCreate
 from zentry.schema.metadata import metadata
 from zentry.vms.schemas import SSHKeyCreate
 from zentry.vms.templates_schemas import TemplateCreate
@@ -32,6 +33,8 @@ VALUES: Final = {
     "object": ("{}", '{"text": 7}'),
 }
 SSH_KEY: Final = SSHKeyCreate.model_json_schema()["examples"][0]
+POLICY: Final = AlertPolicyCreate.model_json_schema()["examples"][0]
+SILENCE: Final = SilenceCreate.model_json_schema()["examples"][0]
 TEMPLATE: Final = TemplateCreate.model_json_schema()["examples"][0]
 # Their examples hold a password, a code or a token that is nobody's.
 WITH_A_SECRET: Final = {
@@ -223,6 +226,8 @@ async def _given(platform: PlatformUnderTest) -> tuple[Account, dict[str, str]]:
     vm = await platform.given_vm(ada, project_id=project_id)
     kept = await platform.client.post("/ssh-keys", json=SSH_KEY, headers=ada.headers)
     template = await platform.client.post("/templates", json={**TEMPLATE, "name": "given"}, headers=ada.headers)
+    policy = await platform.client.post("/alerts/policies", json={**POLICY, "name": "given"}, headers=ada.headers)
+    silence = await platform.client.post("/alerts/silences", json=SILENCE, headers=ada.headers)
     lines = await platform.client.get("/billing/history?action_type=vm_create", headers=ada.headers)
     voucher = await platform.client.post("/admin/vouchers", json={"amount": 1, "reason": "x"}, headers=ada.headers)
     budget = {"name": "given", "amount": 1, "thresholds": [{"percent": 100}]}
@@ -235,6 +240,8 @@ async def _given(platform: PlatformUnderTest) -> tuple[Account, dict[str, str]]:
         "vm_id": str(vm["id"]),
         "key_id": str(kept.json()["id"]),
         "template_id": str(template.json()["id"]),
+        "policy_id": str(policy.json()["id"]),
+        "silence_id": str(silence.json()["id"]),
         "host_name": "host-1",
         "user_id": ada.id,
     }

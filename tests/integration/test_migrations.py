@@ -374,6 +374,29 @@ def rows() -> list[tuple[sa.Table, dict[str, Any]]]:
         (monitoring.metric_rollups, {"name": "vm_metrics_5m", "rolled_until": NOW}),
         (monitoring.metric_late_windows, {"id": VM, "starts_at": NOW}),
         (monitoring.sampling_rounds, {"driver": "simulator", "due_at": NOW, "after": VM}),
+        (monitoring.alert_policies, policy()),
+        (
+            monitoring.alert_states,
+            {"policy_id": VM, "target_id": VM, "state": "firing", "since": NOW, "number": 2, "notified": True},
+        ),
+        (
+            monitoring.alert_changes,
+            {
+                "id": VM,
+                "user_id": USER,
+                "policy_id": VM,
+                "target_id": VM,
+                "number": 1,
+                "state": "firing",
+                "previous": "ok",
+                "is_silenced": False,
+                "created_at": NOW,
+            },
+        ),
+        (
+            monitoring.alert_silences,
+            {"id": VM, "user_id": USER, "starts_at": NOW, "ends_at": LATER, "comment": "c", "created_at": NOW},
+        ),
         (
             monitoring.health_records,
             {"id": VM, "component": "api", "status": "healthy", "details": {}, "recorded_at": NOW},
@@ -403,6 +426,21 @@ def rollup() -> dict[str, Any]:
     figures = {name: 1.5 for name, _ in monitoring.METRICS}
     peaks = {f"{name}_peak": 2.5 for name in figures}
     return {"vm_id": VM, "starts_at": NOW, "samples": 3, **figures, **peaks}
+
+
+def policy() -> dict[str, Any]:
+    words = {
+        "severity": "warning",
+        "source": "metric",
+        "subject": "cpu_usage",
+        "condition": "threshold",
+        "comparison": "above",
+        "aggregation": "peak",
+    }
+    numbers = {"threshold": 90.5, "clear_threshold": 80.5, "window_seconds": 60}
+    times = {"fire_after_seconds": 1, "resolve_after_seconds": 2, "created_at": NOW, "due_at": LATER}
+    names = {"id": VM, "user_id": USER, "name": "P", "name_key": "p", "enabled": True}
+    return {**names, **words, **numbers, **times}
 
 
 async def fill(database: Database) -> None:

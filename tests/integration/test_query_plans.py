@@ -73,6 +73,12 @@ async def journey(platform: PlatformUnderTest) -> None:
     await platform.inner.collector.tick()
     await platform.inner.reconciler.tick()
     vm_id = vm["id"]
+    policy = {"name": "busy", "source": "metric", "subject": "cpu_usage", "threshold": 1, "comparison": "above"}
+    policy_id = (await platform.client.post("/alerts/policies", json=policy, headers=ada.headers)).json()["id"]
+    stopped = {"name": "stopped", "source": "event", "subject": "vm.stopped"}
+    await platform.client.post("/alerts/policies", json=stopped, headers=ada.headers)
+    await platform.inner.alerts.tick()
+    await platform.client.patch(f"/alerts/policies/{policy_id}", json={"threshold": 2}, headers=ada.headers)
     reads = (
         "/auth/me",
         "/projects",
@@ -107,6 +113,11 @@ async def journey(platform: PlatformUnderTest) -> None:
         "/monitoring/series?step=3600&compare=true",
         f"/monitoring/projects/{project_id}/series",
         f"/monitoring/vms/{vm_id}/series",
+        "/alerts",
+        "/alerts/policies",
+        "/alerts/history",
+        f"/alerts/history?policy_id={policy_id}&cursor=0064c095e410500019cae6e25207ba997ee05cde00902c7",
+        "/alerts/silences",
         "/operations",
         "/operations?status=failed",
         "/operations?status=succeeded&kind=vms.create",

@@ -40,6 +40,7 @@ _SNAPSHOT: Final = {"snapshot_id": "$response.body#/id"}
 _KEY: Final = {"key_id": "$response.body#/id"}
 _TEMPLATE: Final = {"template_id": "$response.body#/id"}
 _TOKEN: Final = {"token_id": "$response.body#/id"}
+_POLICY: Final = {"policy_id": "$response.body#/id"}
 _PROJECT: Final = {"project_id": "$response.body#/id"}
 _OPERATION: Final = Link("get_operation", {"operation_id": "$response.body#/data/operation_id"})
 _CANCEL: Final = Link("cancel_operation", {"operation_id": "$response.body#/data/operation_id"})
@@ -127,6 +128,15 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
         Link("revoke_personal_token", _TOKEN),
     ),
     "list_sessions": (Link("end_session", {"session_id": "$response.body#/0/id"}),),
+    "create_alert_policy": (
+        Link("get_alert_policy", _POLICY),
+        Link("change_alert_policy", _POLICY),
+        Link("test_alert_policy", _POLICY),
+        Link("list_alert_history", _POLICY),
+        Link("create_silence", body=_POLICY),
+        Link("delete_alert_policy", _POLICY),
+    ),
+    "create_silence": (Link("delete_silence", {"silence_id": "$response.body#/id"}),),
     "get_simulator": (Link("change_host", {"host_name": "$response.body#/hosts/0/name"}),),
     "add_fault": (Link("remove_fault", {"fault_id": "$response.body#/id"}),),
     "resize_vm": (_OPERATION, _CANCEL, Link("get_vm", _SAME_VM)),

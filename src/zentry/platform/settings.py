@@ -283,6 +283,7 @@ class MonitoringSettings(Group):
     retention_5m_days: int = Field(
         90, ge=1, le=3650, description="How long averages and peaks of five minutes are kept."
     )
+    alert_seconds: Positive = Field(30.0, le=3600, description="Time between two judgements of an alert policy.")
     retention_1h_days: int = Field(730, ge=1, le=36_500, description="How long averages and peaks of an hour are kept.")
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from zentry.platform.db.types import Document, Instant
-from zentry.schema.metadata import metadata
+from zentry.schema.metadata import metadata, one_of
 
 METRICS: Final = (
     ("cpu_usage", "Percent."),
@@ -100,4 +100,99 @@ health_records = sa.Table(
     sa.Column("recorded_at", Instant, nullable=False),
     sa.Index("ix_health_records_component_recorded", "component", "recorded_at"),
     sa.Index("ix_health_records_recorded_at", "recorded_at"),
+)
+
+alert_policies = sa.Table(
+    "alert_policies",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("name_key", sa.Text, nullable=False, comment="Case-folded; what uniqueness means."),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False, comment="The metric, the kind of event, or the figure."),
+    sa.Column("condition", sa.Text, nullable=False),
+    sa.Column("comparison", sa.Text, nullable=False),
+    sa.Column("threshold", sa.Double, nullable=False),
+    sa.Column("clear_threshold", sa.Double, nullable=False),
+    sa.Column("aggregation", sa.Text, nullable=False),
+    sa.Column("window_seconds", sa.Integer, nullable=False),
+    sa.Column("fire_after_seconds", sa.Integer, nullable=False),
+    sa.Column("resolve_after_seconds", sa.Integer, nullable=False),
+    sa.Column("vm_id", sa.Uuid),
+    sa.Column("project_id", sa.Uuid),
+    sa.Column("label_selector", sa.Text),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant),
+    sa.Column("deleted_at", Instant, comment="Its history stays for a while."),
+    sa.Column("due_at", Instant, nullable=False, comment="When it is judged next."),
+    sa.Column("lease_until", Instant),
+    sa.Column("fence", sa.BigInteger, nullable=False, server_default="0", comment="Raised by each claim and change."),
+    one_of("severity", ("warning", "critical")),
+    one_of("source", ("metric", "event", "billing")),
+    one_of("condition", ("threshold", "absence", "rate")),
+    one_of("comparison", ("above", "below")),
+    one_of("aggregation", ("average", "peak")),
+)
+is_policy_alive = alert_policies.c.deleted_at.is_(None)
+is_policy_judged = sa.and_(is_policy_alive, alert_policies.c.enabled)
+sa.Index(
+    "uq_alert_policies_live_name",
+    alert_policies.c.user_id,
+    alert_policies.c.name_key,
+    unique=True,
+    postgresql_where=is_policy_alive,
+    sqlite_where=is_policy_alive,
+)
+sa.Index(
+    "ix_alert_policies_due", alert_policies.c.due_at, postgresql_where=is_policy_judged, sqlite_where=is_policy_judged
+)
+
+alert_states = sa.Table(
+    "alert_states",
+    metadata,
+    sa.Column("policy_id", sa.Uuid, sa.ForeignKey("alert_policies.id"), primary_key=True),
+    sa.Column("target_id", sa.Uuid, primary_key=True, comment="A machine, a project or an account."),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("run_since", Instant, comment="When the run began that may change the state."),
+    sa.Column("value", sa.Double),
+    sa.Column("number", sa.Integer, nullable=False, comment="Changes of state so far."),
+    sa.Column("notified", sa.Boolean, nullable=False, comment="Whether its owner was told that it fires."),
+    one_of("state", ("ok", "pending", "firing", "resolved")),
+)
+
+alert_changes = sa.Table(
+    "alert_changes",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, nullable=False),
+    sa.Column("policy_id", sa.Uuid, sa.ForeignKey("alert_policies.id"), nullable=False),
+    sa.Column("target_id", sa.Uuid, nullable=False),
+    sa.Column("number", sa.Integer, comment="Which change of this alert it is; null for a test."),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("previous", sa.Text, nullable=False),
+    sa.Column("value", sa.Double),
+    sa.Column("is_silenced", sa.Boolean, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.UniqueConstraint("policy_id", "target_id", "number"),
+    sa.Index("ix_alert_changes_user_created", "user_id", "created_at", "id"),
+    sa.Index("ix_alert_changes_created_at", "created_at"),
+)
+
+alert_silences = sa.Table(
+    "alert_silences",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False),
+    sa.Column("policy_id", sa.Uuid, comment="Null for every policy."),
+    sa.Column("vm_id", sa.Uuid, comment="Null for every machine."),
+    sa.Column("starts_at", Instant, nullable=False),
+    sa.Column("ends_at", Instant, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.CheckConstraint("ends_at > starts_at", name="ends_after_it_starts"),
+    sa.Index("ix_alert_silences_user_ends", "user_id", "ends_at"),
 )
