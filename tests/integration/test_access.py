@@ -321,6 +321,7 @@ async def test_each_place_for_an_id_is_tried(platform: PlatformUnderTest) -> Non
             for operation in operations(platform)
             if operation.is_secured and "{" in operation.path and str(operation) not in ADMIN
         ),
+        "GET /alerts/history",
         "GET /billing/history",
         "GET /billing/focus/export",
         "GET /billing/history/export",

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Final, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from zentry.monitoring.alerts.states import AlertState, Comparison
@@ -43,7 +43,15 @@ _SUBJECT_PATTERN: Final = pattern_in_words(
 )
 
 GivenId = Annotated[str, StringConstraints(min_length=1, max_length=64), Field(examples=[_ID])]
-GivenTime = Annotated[AwareDatetime, Field(strict=False, examples=["2026-06-01T12:00:00Z"])]
+
+
+def _text(value: object) -> object:
+    if isinstance(value, (int, float)):
+        raise ValueError("Send an ISO 8601 time with its zone, such as 2026-01-31T12:00:00Z.")  # noqa: TRY004 - pydantic's
+    return value
+
+
+GivenTime = Annotated[AwareDatetime, Field(strict=False, examples=["2026-06-01T12:00:00Z"]), BeforeValidator(_text)]
 PolicyName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=100, pattern=_NAME_PATTERN),
