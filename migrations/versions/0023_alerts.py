@@ -127,4 +127,10 @@ def _create_policies() -> None:
         postgresql_where=ALIVE,
         sqlite_where=ALIVE,
     )
-    op.create_index("ix_alert_policies_due", "alert_policies", ["due_at"], postgresql_where=JUDGED["postgresql"], sqlite_where=JUDGED["sqlite"])
+    op.create_index(
+        "ix_alert_policies_due",
+        "alert_policies",
+        ["due_at"],
+        postgresql_where=JUDGED["postgresql"],
+        sqlite_where=JUDGED["sqlite"],
+    )

@@ -429,7 +429,13 @@ def assemble_loops(
         ),
         closing=Closing(database=database, settings=settings.billing, clock=clock),
         collector=Collector(
-            database=database, driver=driver, store=store, settings=settings, clock=clock, requests=requests
+            database=database,
+            driver=driver,
+            store=store,
+            settings=settings,
+            clock=clock,
+            random=random,
+            requests=requests,
         ),
         sweeper=Sweeper(
             database=database,

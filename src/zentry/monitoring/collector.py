@@ -1,7 +1,8 @@
 """Collects samples of running machines on a timer, keeps the store bounded, and records the platform's health.
 
-Several workers may collect: a machine that another has just sampled is left out. A tick that
-fails leaves a gap and nothing else; the next one is the retry.
+Several workers share the machines page by page. A worker waits for the store before it takes another
+page, and what the store does not take is kept in a bounded queue for a while. A tick that fails leaves
+a gap and nothing else; the next one is the retry.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from random import Random
 from typing import Final
 from uuid import UUID
 
@@ -17,8 +19,10 @@ from prometheus_client import Counter
 
 from zentry.compute.driver import ComputeDriver, DriverError
 from zentry.compute.types import Sample
+from zentry.monitoring.buffer import SampleBuffer
 from zentry.monitoring.probe import Probe, RecentRequests
 from zentry.monitoring.repository import MonitoringRepository
+from zentry.monitoring.rounds import SamplingRounds
 from zentry.monitoring.service import MonitoringService
 from zentry.monitoring.store import MetricsStore
 from zentry.platform.clock import Clock
@@ -32,8 +36,6 @@ SAMPLES: Final = Counter("zentry_monitoring_samples_total", "Samples of machines
 FAILURES: Final = Counter("zentry_monitoring_failures_total", "Ticks of the collector that ended early.")
 
 _FIRST_SECONDS: Final = 1.0
-_FRESH: Final = 0.8
-"""Share of the period within which a sample is fresh and the machine need not be measured again."""
 _HEALTH_EVERY: Final = timedelta(minutes=5)
 _PRUNE_BATCH: Final = 5000
 _PRUNE_ROUNDS: Final = 50
@@ -50,6 +52,7 @@ class Collector:
         store: MetricsStore,
         settings: Settings,
         clock: Clock,
+        random: Random,
         requests: RecentRequests | None = None,
     ) -> None:
         self._database = database
@@ -57,6 +60,8 @@ class Collector:
         self._store = store
         self._settings = settings
         self._clock = clock
+        self._random = random
+        self._buffer = SampleBuffer(store, most=settings.monitoring.sample_queue)
         self._probe = Probe(driver=driver, data_dir=settings.data_dir, requests=requests or RecentRequests())
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -68,10 +73,12 @@ class Collector:
             except Exception:  # noqa: BLE001 - a process edge: the next tick is the retry
                 FAILURES.inc()
                 _log.exception("monitoring.tick_failed")
-            await first_of(stop.wait(), self._clock.sleep(self._settings.monitoring.sample_seconds))
+            # Workers that started together do not ask the driver together.
+            pause = self._settings.monitoring.sample_seconds * self._random.uniform(0.9, 1.1)
+            await first_of(stop.wait(), self._clock.sleep(pause))
 
     async def tick(self) -> int:
-        """Sample what runs, prune what is old, record health; return how many samples were kept."""
+        """Sample what is due, prune what is old, record health; return how many samples were taken."""
         count = await self._sample_all()
         await self._store.maintain()
         await self._prune()
@@ -79,27 +86,29 @@ class Collector:
         return count
 
     async def _sample_all(self) -> int:
-        kept, after = 0, None
-        batch = self._settings.monitoring.sample_batch
-        while True:
-            vm_ids = await self._unsampled(after)
-            if vm_ids:
-                samples = await self._measure(vm_ids)
-                if samples is None:
-                    return kept
-                await self._store.record(samples)
-                SAMPLES.inc(len(samples))
-                kept += len(samples)
-            if len(vm_ids) < batch:
-                return kept
-            after = vm_ids[-1]
+        """Take page after page of the round; no further one while the store does not keep up."""
+        taken = 0
+        while await self._buffer.flush() or self._buffer.waiting < self._settings.monitoring.sample_queue:
+            vm_ids = await self._next_page()
+            if not vm_ids:
+                break
+            samples = await self._measure(vm_ids)
+            if samples is None:
+                break
+            SAMPLES.inc(len(samples))
+            taken += len(samples)
+            self._buffer.put(samples)
+            if len(vm_ids) < self._settings.monitoring.sample_batch:
+                break
+        await self._buffer.flush()
+        return taken
 
-    async def _unsampled(self, after: UUID | None) -> Sequence[UUID]:
+    async def _next_page(self) -> Sequence[UUID]:
         monitoring = self._settings.monitoring
-        async with self._database.read() as tx:
-            since = tx.now - timedelta(seconds=_FRESH * monitoring.sample_seconds)
-            return await MonitoringRepository(tx).list_unsampled(
-                after=after, since=since, limit=monitoring.sample_batch
+        async with self._database.work() as tx:
+            rounds = SamplingRounds(tx, self._driver.name)
+            return await rounds.next_page(
+                period=timedelta(seconds=monitoring.sample_seconds), limit=monitoring.sample_batch
             )
 
     async def _measure(self, vm_ids: Sequence[UUID]) -> Sequence[Sample] | None:

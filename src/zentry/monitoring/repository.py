@@ -14,9 +14,9 @@ from zentry.monitoring.types import Account, ActiveOperation, Component, Fleet, 
 from zentry.platform.db import Transaction
 from zentry.schema.accounts import users
 from zentry.schema.billing import resource_costs
-from zentry.schema.monitoring import health_records, vm_metrics
+from zentry.schema.monitoring import health_records
 from zentry.schema.operations import OperationStatus, is_active, is_pending, operations
-from zentry.schema.vms import VMStatus, is_running, vms
+from zentry.schema.vms import VMStatus, vms
 
 _NONE: Final = timedelta(0)
 
@@ -26,14 +26,6 @@ class MonitoringRepository:
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
-
-    async def list_unsampled(self, *, after: UUID | None, since: datetime, limit: int) -> Sequence[UUID]:
-        """Return running machines that nobody has sampled since an instant, in the order of their ids."""
-        sampled = sa.exists().where(vm_metrics.c.vm_id == vms.c.id, vm_metrics.c.recorded_at > since)
-        query = sa.select(vms.c.id).where(is_running, ~sampled).order_by(vms.c.id).limit(limit)
-        if after is not None:
-            query = query.where(vms.c.id > after)
-        return (await self._tx.execute(query)).scalars().all()
 
     async def find_condition(self, vm_id: UUID, user_id: UUID) -> VMCondition | None:
         """Return what is wished and known of a machine of the user's."""

@@ -273,6 +273,9 @@ class MonitoringSettings(Group):
 
     sample_seconds: Positive = Field(30.0, le=3600, description="Time between samples of a running machine.")
     sample_batch: int = Field(1000, ge=1, le=100_000, description="Machines sampled in one batch.")
+    sample_queue: int = Field(
+        50_000, ge=1000, le=10_000_000, description="Samples kept for a store that is away; the oldest are dropped."
+    )
     store: Annotated[str, Field(pattern="^(sql|victoriametrics)$")] = Field(
         "sql", description="Where samples lie: sql, the database; or victoriametrics, a server beside it."
     )

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 
 import pytest
 import sqlalchemy as sa
 
 from tests.unit.monitoring.fleet import Fleet, SteadyDriver, sample_of
+from zentry.compute.types import Sample
+from zentry.monitoring.buffer import SampleBuffer
 from zentry.monitoring.collector import Collector
+from zentry.monitoring.errors import MetricsUnavailable
+from zentry.monitoring.rounds import SamplingRounds
 from zentry.monitoring.sql_store import SQLMetricsStore
 from zentry.platform.clock import ManualClock
 from zentry.platform.db import Database
@@ -26,7 +32,7 @@ def collector(database: Database, driver: SteadyDriver, clock: ManualClock, tmp_
     monitoring = MonitoringSettings(sample_seconds=30, sample_batch=2, retention_days=1)
     settings = Settings(_env_file=None, data_dir=tmp_path, monitoring=monitoring)
     store = SQLMetricsStore(database, settings=monitoring, clock=clock)
-    return Collector(database=database, driver=driver, store=store, settings=settings, clock=clock)
+    return Collector(database=database, driver=driver, store=store, settings=settings, clock=clock, random=Random(1))
 
 
 async def count(database: Database, table: sa.Table) -> int:
@@ -59,6 +65,56 @@ async def test_a_machine_with_a_fresh_sample_is_left_to_whoever_took_it(
     kept.append(await collector.tick())
 
     assert kept == [1, 0, 1]
+
+
+async def test_several_workers_share_a_round_and_measure_each_machine_once(
+    database: Database, driver: SteadyDriver, clock: ManualClock, fleet: Fleet
+) -> None:
+    running = [await fleet.add(number) for number in range(5)]
+    pages = []
+
+    for _ in range(4):
+        async with database.work() as tx:
+            pages.append(list(await SamplingRounds(tx, "steady").next_page(period=timedelta(seconds=30), limit=2)))
+    clock.advance(timedelta(seconds=95))
+    async with database.work() as tx:
+        late = await SamplingRounds(tx, "steady").next_page(period=timedelta(seconds=30), limit=9)
+    clock.advance(timedelta(seconds=29))
+    async with database.work() as tx:
+        soon = await SamplingRounds(tx, "steady").next_page(period=timedelta(seconds=30), limit=9)
+
+    assert pages == [running[:2], running[2:4], running[4:], []]
+    assert (list(late), list(soon)) == (running, [])
+
+
+class AwayStore(SQLMetricsStore):
+    """A store that can be taken away."""
+
+    is_away = False
+
+    async def record(self, samples: Sequence[Sample]) -> None:
+        if self.is_away:
+            raise MetricsUnavailable
+        await super().record(samples)
+
+
+async def test_samples_wait_for_a_store_that_is_away_and_the_oldest_are_given_up(
+    database: Database, clock: ManualClock, fleet: Fleet
+) -> None:
+    vm_id = await fleet.add(1)
+    store = AwayStore(database, settings=MonitoringSettings(), clock=clock)
+    buffer = SampleBuffer(store, most=3)
+    store.is_away = True
+    for minute in range(5):
+        buffer.put([sample_of(vm_id, clock.now() - timedelta(minutes=5 - minute))])
+        assert not await buffer.flush()
+    waiting = buffer.waiting
+
+    store.is_away = False
+    flushed = await buffer.flush()
+
+    assert (waiting, flushed, buffer.waiting) == (3, True, 0)
+    assert await count(database, vm_metrics) == 3
 
 
 async def test_a_driver_that_is_away_leaves_a_gap_and_nothing_else(
@@ -137,7 +193,9 @@ async def test_a_stop_ends_a_wait_at_once(
 
     settings = Settings(_env_file=None, data_dir=tmp_path)
     store = SQLMetricsStore(database, settings=settings.monitoring, clock=clock)
-    collector = Collector(database=database, driver=driver, store=store, settings=settings, clock=Standing(clock.now()))
+    collector = Collector(
+        database=database, driver=driver, store=store, settings=settings, clock=Standing(clock.now()), random=Random(1)
+    )
     stop = asyncio.Event()
     task = asyncio.create_task(collector.run(stop))
     await asyncio.sleep(0)
