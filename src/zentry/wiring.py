@@ -440,8 +440,7 @@ def assemble_loops(
         sweeper=Sweeper(
             database=database,
             clock=clock,
-            sweeps=(sweep_counters, sweep_keys, sweep_mails, EventRetention(settings.events)),
-            sweeps=(sweep_counters, sweep_keys, sweep_mails, sweep_alert_changes),
+            sweeps=(sweep_counters, sweep_keys, sweep_mails, EventRetention(settings.events), sweep_alert_changes),
             interval_seconds=settings.operations.sweep_seconds,
         ),
         reconciler=Reconciler(
