@@ -430,6 +430,165 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List alerts
+         * @description What is pending or fires now, what fires first; at most 500.
+         */
+        get: operations["list_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/alerts/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what alerts have done
+         * @description Every change of state, the newest first, of deleted policies as well. It is kept for 90 days.
+         */
+        get: operations["list_alert_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/alerts/policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List alert policies
+         * @description Your policies by name; an account has 100 at most.
+         */
+        get: operations["list_alert_policies"];
+        put?: never;
+        /**
+         * Add an alert policy
+         * @description Say what you want to be told of: a metric, an event or a figure of billing, and when it is too much.
+         *
+         *     It is judged about twice a minute. `alert.firing` and `alert.resolved` are events, so the stream and
+         *     webhooks follow by themselves.
+         */
+        post: operations["create_alert_policy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/alerts/policies/{policy_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an alert policy
+         * @description One policy of yours.
+         */
+        get: operations["get_alert_policy"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete an alert policy
+         * @description Judge no more. What fires is resolved; the history stays for 90 days.
+         */
+        delete: operations["delete_alert_policy"];
+        options?: never;
+        head?: never;
+        /**
+         * Change an alert policy
+         * @description Change what is sent. What is pending or fires is settled, and the policy is judged afresh.
+         */
+        patch: operations["change_alert_policy"];
+        trace?: never;
+    };
+    "/alerts/policies/{policy_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try how you are told
+         * @description Send `alert.test` the ways that `alert.firing` goes, whatever the policy finds and whatever is silenced.
+         */
+        post: operations["test_alert_policy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/alerts/silences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List silences
+         * @description Your silences that are not over, the next to end first; an account has 100 at most.
+         */
+        get: operations["list_silences"];
+        put?: never;
+        /**
+         * Add a silence
+         * @description Be told nothing of a policy, of a VM, or of anything for a time. What still fires at its end is told then.
+         */
+        post: operations["create_silence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/alerts/silences/{silence_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End a silence
+         * @description End a silence at once; what fires is told at the next judgement.
+         */
+        delete: operations["delete_silence"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/projects": {
         parameters: {
             query?: never;
@@ -2894,6 +3053,274 @@ export interface components {
          */
         Aggregation: "average" | "peak";
         /**
+         * AlertChangeList
+         * @description A page of changes.
+         * @example {
+         *       "changes": [
+         *         {
+         *           "at": "2026-01-15T10:30:00Z",
+         *           "id": "01936b62-3e4f-7c33-9d6e-7f405b8c9d23",
+         *           "is_silenced": false,
+         *           "is_test": false,
+         *           "policy_id": "01936b62-3e4f-7c33-9d6e-7f405b8c9d23",
+         *           "previous": "pending",
+         *           "state": "firing",
+         *           "target_id": "01936b62-3e4f-7c33-9d6e-7f405b8c9d23",
+         *           "value": 95
+         *         }
+         *       ],
+         *       "next_cursor": null
+         *     }
+         */
+        AlertChangeList: {
+            /**
+             * Changes
+             * @description The newest first.
+             */
+            changes: components["schemas"]["AlertChangeResponse"][];
+            /**
+             * Next Cursor
+             * @description Send it as `cursor` for the next page; null on the last.
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * AlertChangeResponse
+         * @description One change of an alert's state.
+         */
+        AlertChangeResponse: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Policy Id
+             * Format: uuid
+             */
+            policy_id: string;
+            /**
+             * Target Id
+             * Format: uuid
+             */
+            target_id: string;
+            /** @description The state that it led to. */
+            state: components["schemas"]["AlertState"];
+            previous: components["schemas"]["AlertState"];
+            /** Value */
+            value: number | null;
+            /** Is Silenced */
+            is_silenced: boolean;
+            /**
+             * Is Test
+             * @description Whether somebody only tried how they are told.
+             */
+            is_test: boolean;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
+         * AlertPolicyCreate
+         * @description The policy that is to be kept.
+         * @example {
+         *       "clear_threshold": 80,
+         *       "comparison": "above",
+         *       "condition": "threshold",
+         *       "fire_after_seconds": 600,
+         *       "name": "CPU is busy",
+         *       "severity": "warning",
+         *       "source": "metric",
+         *       "subject": "cpu_usage",
+         *       "threshold": 90,
+         *       "window_seconds": 300
+         *     }
+         */
+        AlertPolicyCreate: {
+            /**
+             * Name
+             * @description Unique among yours.
+             * @example CPU is busy
+             */
+            name: string;
+            /**
+             * Enabled
+             * @description Whether it is judged.
+             * @default true
+             */
+            enabled: boolean;
+            /**
+             * @description How soon to look.
+             * @default warning
+             */
+            severity: components["schemas"]["PolicySeverity"];
+            /** @description What is looked at: a metric, events, or the bill. */
+            source: components["schemas"]["Source"];
+            /**
+             * Subject
+             * @description A metric (`cpu_usage`, …), a kind of event (`vm.stopped`, …) or a figure of billing (`available_credits`, `hourly_cost`, `spent_today`, `spent_this_month`, `hours_left`).
+             * @example cpu_usage
+             */
+            subject: string;
+            /**
+             * @description `threshold`: the value itself. `absence`: no sample or event in the window. `rate`: how much a metric changes from the window before, or how often an event happens, per minute.
+             * @default threshold
+             */
+            condition: components["schemas"]["zentry__monitoring__alerts__types__Condition"];
+            /**
+             * @description On which side of the threshold it fires.
+             * @default above
+             */
+            comparison: components["schemas"]["Comparison"];
+            /**
+             * Threshold
+             * @description In the unit of what is judged; a rate is per minute.
+             * @default 0
+             * @example 90
+             */
+            threshold: number;
+            /**
+             * Clear Threshold
+             * @description The value at which it is well again; the threshold where it is left out.
+             */
+            clear_threshold?: number | null;
+            /**
+             * @description What becomes of a metric's samples in the window.
+             * @default average
+             */
+            aggregation: components["schemas"]["Aggregation"];
+            /**
+             * Window Seconds
+             * @description Over how many seconds a value is taken.
+             * @default 300
+             * @example 300
+             */
+            window_seconds: number;
+            /**
+             * Fire After Seconds
+             * @description How long it must be so before it fires.
+             * @default 0
+             * @example 600
+             */
+            fire_after_seconds: number;
+            /**
+             * Resolve After Seconds
+             * @description How long it must be well before it is resolved.
+             * @default 0
+             * @example 600
+             */
+            resolve_after_seconds: number;
+            /**
+             * Vm Id
+             * @description Only this VM.
+             */
+            vm_id?: string | null;
+            /**
+             * Project Id
+             * @description Only this project.
+             */
+            project_id?: string | null;
+            /**
+             * Label Selector
+             * @description Only VMs with these labels.
+             */
+            label_selector?: string | null;
+        };
+        /**
+         * AlertPolicyResponse
+         * @description A policy of yours.
+         */
+        AlertPolicyResponse: {
+            /**
+             * Id
+             * Format: uuid
+             * @example 01936b62-3e4f-7c33-9d6e-7f405b8c9d23
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /** Enabled */
+            enabled: boolean;
+            severity: components["schemas"]["PolicySeverity"];
+            source: components["schemas"]["Source"];
+            /** Subject */
+            subject: string;
+            condition: components["schemas"]["zentry__monitoring__alerts__types__Condition"];
+            comparison: components["schemas"]["Comparison"];
+            /** Threshold */
+            threshold: number;
+            /** Clear Threshold */
+            clear_threshold: number;
+            aggregation: components["schemas"]["Aggregation"];
+            /** Window Seconds */
+            window_seconds: number;
+            /** Fire After Seconds */
+            fire_after_seconds: number;
+            /** Resolve After Seconds */
+            resolve_after_seconds: number;
+            /** Vm Id */
+            vm_id: string | null;
+            /** Project Id */
+            project_id: string | null;
+            /** Label Selector */
+            label_selector: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Updated At */
+            updated_at: string | null;
+        };
+        /**
+         * AlertPolicyUpdate
+         * @description What is to be different; what is left out or null stays as it is.
+         * @example {
+         *       "threshold": 95
+         *     }
+         */
+        AlertPolicyUpdate: {
+            /**
+             * Name
+             * @description The new name, unique among yours.
+             */
+            name?: string | null;
+            /**
+             * Enabled
+             * @description Whether it is judged.
+             */
+            enabled?: boolean | null;
+            /** @description How soon to look. */
+            severity?: components["schemas"]["PolicySeverity"] | null;
+            /**
+             * Threshold
+             * @description The new threshold; the clear threshold becomes the same unless it is sent as well.
+             */
+            threshold?: number | null;
+            /**
+             * Clear Threshold
+             * @description The value at which it is well again.
+             */
+            clear_threshold?: number | null;
+            /**
+             * Window Seconds
+             * @description Over how many seconds a value is taken.
+             */
+            window_seconds?: number | null;
+            /**
+             * Fire After Seconds
+             * @description How long before it fires.
+             */
+            fire_after_seconds?: number | null;
+            /**
+             * Resolve After Seconds
+             * @description How long before it is resolved.
+             */
+            resolve_after_seconds?: number | null;
+        };
+        /**
          * AlertResponse
          * @description Something that somebody should know.
          */
@@ -2911,6 +3338,12 @@ export interface components {
              */
             vm_id: string | null;
         };
+        /**
+         * AlertState
+         * @description Where an alert stands; `resolved` is `ok` after it has fired.
+         * @enum {string}
+         */
+        AlertState: "ok" | "pending" | "firing" | "resolved";
         /**
          * AlertType
          * @description What an alert is about.
@@ -3370,6 +3803,12 @@ export interface components {
             migration_notes: string | null;
         };
         /**
+         * Comparison
+         * @description On which side of its threshold a value breaches.
+         * @enum {string}
+         */
+        Comparison: "above" | "below";
+        /**
          * Compatibility
          * @description What callers may rely on.
          */
@@ -3420,12 +3859,6 @@ export interface components {
             /** @description The compute driver and its hosts. */
             compute: components["schemas"]["ComponentHealth"];
         };
-        /**
-         * Condition
-         * @description How a host is.
-         * @enum {string}
-         */
-        Condition: "up" | "down" | "unreachable";
         /**
          * ConsoleResponse
          * @description The end of a machine's serial log.
@@ -3730,6 +4163,49 @@ export interface components {
              * Format: date-time
              */
             timestamp: string;
+        };
+        /**
+         * CurrentAlertResponse
+         * @description An alert that is pending or firing.
+         * @example {
+         *       "is_silenced": false,
+         *       "policy_id": "01936b62-3e4f-7c33-9d6e-7f405b8c9d23",
+         *       "policy_name": "CPU is busy",
+         *       "severity": "warning",
+         *       "since": "2026-01-15T10:30:00Z",
+         *       "state": "firing",
+         *       "target_id": "01936b62-3e4f-7c33-9d6e-7f405b8c9d23",
+         *       "value": 95
+         *     }
+         */
+        CurrentAlertResponse: {
+            /**
+             * Policy Id
+             * Format: uuid
+             */
+            policy_id: string;
+            /** Policy Name */
+            policy_name: string;
+            severity: components["schemas"]["PolicySeverity"];
+            /**
+             * Target Id
+             * Format: uuid
+             * @description The VM, or the project or account where those are judged as a whole.
+             */
+            target_id: string;
+            state: components["schemas"]["AlertState"];
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Value
+             * @description The value of the last judgement.
+             */
+            value: number | null;
+            /** Is Silenced */
+            is_silenced: boolean;
         };
         /**
          * CurrentMetrics
@@ -4831,7 +5307,7 @@ export interface components {
          */
         HostChange: {
             /** @description How it is to be. */
-            condition?: components["schemas"]["Condition"] | null;
+            condition?: components["schemas"]["zentry__compute__simulator__hosts__Condition"] | null;
             /**
              * Lost Percent
              * @description How much of what it offers is to be lost.
@@ -5929,6 +6405,12 @@ export interface components {
             user_statistics: components["schemas"]["UserStatistics"] | null;
         };
         /**
+         * PolicySeverity
+         * @description How soon somebody should look.
+         * @enum {string}
+         */
+        PolicySeverity: "warning" | "critical";
+        /**
          * Power
          * @description What a host sees of a machine's power.
          * @enum {string}
@@ -6732,6 +7214,77 @@ export interface components {
          */
         Severity: "critical" | "warning";
         /**
+         * SilenceCreate
+         * @description A time in which nobody is told.
+         * @example {
+         *       "comment": "planned work",
+         *       "ends_at": "2026-06-01T12:00:00Z"
+         *     }
+         */
+        SilenceCreate: {
+            /**
+             * Policy Id
+             * @description Only of this policy.
+             */
+            policy_id?: string | null;
+            /**
+             * Vm Id
+             * @description Only of this VM.
+             */
+            vm_id?: string | null;
+            /**
+             * Starts At
+             * @description From when on; now where left out.
+             */
+            starts_at?: string | null;
+            /**
+             * Ends At
+             * Format: date-time
+             * @description Until when.
+             * @example 2026-06-01T12:00:00Z
+             */
+            ends_at: string;
+            /**
+             * Comment
+             * @description Why.
+             * @default
+             */
+            comment: string;
+        };
+        /**
+         * SilenceResponse
+         * @description A silence of yours.
+         */
+        SilenceResponse: {
+            /**
+             * Id
+             * Format: uuid
+             * @example 01936b62-3e4f-7c33-9d6e-7f405b8c9d23
+             */
+            id: string;
+            /** Policy Id */
+            policy_id: string | null;
+            /** Vm Id */
+            vm_id: string | null;
+            /**
+             * Starts At
+             * Format: date-time
+             */
+            starts_at: string;
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
+            /** Comment */
+            comment: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
          * SimpleHealth
          * @description Health with the figures of the day.
          * @example {
@@ -6845,7 +7398,7 @@ export interface components {
              */
             name: string;
             /** @description `down` has lost power, its VMs are off and start elsewhere; `unreachable` runs on, and nobody can ask. */
-            condition: components["schemas"]["Condition"];
+            condition: components["schemas"]["zentry__compute__simulator__hosts__Condition"];
             /**
              * Lost Percent
              * @description How much of what it offered when it was whole is lost.
@@ -6962,6 +7515,12 @@ export interface components {
              */
             created_at: string;
         };
+        /**
+         * Source
+         * @description Where the values come from.
+         * @enum {string}
+         */
+        Source: "metric" | "event" | "billing";
         /**
          * StatementDetail
          * @description A closed month, and what it consists of.
@@ -9040,11 +9599,23 @@ export interface components {
          */
         zentry__billing__budgets__Action: "notify" | "block_creation" | "suspend";
         /**
+         * Condition
+         * @description How a host is.
+         * @enum {string}
+         */
+        zentry__compute__simulator__hosts__Condition: "up" | "down" | "unreachable";
+        /**
          * Action
          * @description The methods of the driver protocol, by their names.
          * @enum {string}
          */
         zentry__compute__simulator__orders__Action: "ensure_created" | "ensure_running" | "ensure_stopped" | "reboot" | "ensure_absent" | "resize" | "rebuild" | "snapshot" | "restore" | "delete_snapshot" | "observe" | "inventory" | "sample" | "sample_history" | "console" | "hosts";
+        /**
+         * Condition
+         * @description What is made of them: the value itself, that there is none, or how fast it changes or happens.
+         * @enum {string}
+         */
+        zentry__monitoring__alerts__types__Condition: "threshold" | "absence" | "rate";
     };
     responses: {
         /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
@@ -10630,6 +11201,532 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_alerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CurrentAlertResponse"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_alert_history: {
+        parameters: {
+            query?: {
+                /** @description Only changes of this policy. */
+                policy_id?: string | null;
+                /** @description Changes per page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertChangeList"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_alert_policies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertPolicyResponse"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    create_alert_policy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertPolicyCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertPolicyResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike.; `NOT_FOUND`: There is no such project among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `CONFLICT`: The account has an alert policy of this name already.; `TOO_MANY_ALERT_POLICIES`: The account has as many alert policies as it may. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    get_alert_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of an alert policy. */
+                policy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertPolicyResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such alert policy among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    delete_alert_policy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of an alert policy. */
+                policy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such alert policy among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    change_alert_policy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of an alert policy. */
+                policy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertPolicyUpdate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertPolicyResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such alert policy among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `CONFLICT`: The account has an alert policy of this name already. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    test_alert_policy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of an alert policy. */
+                policy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such alert policy among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_silences: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SilenceResponse"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    create_silence: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SilenceCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SilenceResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike.; `NOT_FOUND`: There is no such alert policy among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `TOO_MANY_SILENCES`: The account has as many silences as it may. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    delete_silence: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a silence. */
+                silence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such silence among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
