@@ -17,8 +17,10 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from tests.support.platform import Account, PlatformUnderTest
+from tests.support.platform import PASSWORD, Account, PlatformUnderTest
+from zentry.accounts.sweep import sweep_counters
 from zentry.billing.statements import StatementService
+from zentry.mail.sweep import sweep_mails
 from zentry.platform.db import Database
 from zentry.schema.billing import statement_schedule
 
@@ -159,9 +161,36 @@ async def journey(platform: PlatformUnderTest) -> None:
     await platform.client.delete(f"/snapshots/{taken.json()['id']}", headers=ada.headers)
     await platform.settle()
     await platform.client.put(f"/projects/{project_id}", json={"name": "Lab"}, headers=ada.headers)
-    await platform.client.post("/auth/refresh", json={"refresh_token": ada.tokens["refresh_token"]})
+    await _account(platform, ada)
     await platform.client.delete(f"/projects/{project_id}", headers=ada.headers)
     await platform.settle()
+
+
+async def _account(platform: PlatformUnderTest, account: Account) -> None:
+    """Sign in once more, use sessions, tokens, mails and links, and forget what is over."""
+    client, credentials = platform.client, {"email": account.email, "password": PASSWORD}
+    await client.post("/auth/refresh", json={"refresh_token": account.tokens["refresh_token"]})
+    await client.post("/auth/refresh", json={"refresh_token": account.tokens["refresh_token"]})
+    other = (await client.post("/auth/login", json=credentials)).json()
+    made = await client.post("/auth/tokens", json={"name": "a", "scopes": ["vms:read"]}, headers=account.headers)
+    await client.get("/vms", headers={"Authorization": f"Bearer {made.json()['token']}"})
+    path = f"/auth/tokens/{made.json()['id']}"
+    for method, place in (("GET", "/auth/tokens"), ("GET", path), ("POST", f"{path}/rotate"), ("DELETE", path)):
+        await client.request(method, place, headers=account.headers)
+    sessions = (await client.get("/auth/sessions", headers=account.headers)).json()
+    await client.delete(f"/auth/sessions/{sessions[0]['id']}", headers=account.headers)
+    await client.delete("/auth/sessions", headers=account.headers)
+    for path in ("/auth/email/verification", "/auth/second-factor"):
+        await client.post(path, json={"password": PASSWORD}, headers=account.headers)
+    await client.post("/auth/second-factor/confirm", json={"code": "000000"}, headers=account.headers)
+    await client.post("/auth/password/forgot", json={"email": account.email})
+    await client.get("/auth/account/export", headers=account.headers)
+    await platform.mails()
+    await platform.inner.mailer._pause_seconds()
+    await client.post("/auth/logout", headers={"Authorization": f"Bearer {other['access_token']}"})
+    for sweep in (sweep_counters, sweep_mails):
+        async with platform.database.work() as tx:
+            await sweep(tx)
 
 
 async def _statements(platform: PlatformUnderTest, account: Account) -> None:
