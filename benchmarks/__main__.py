@@ -14,6 +14,7 @@ ALL: Final = (
     "create_rate",
     "operations",
     "metrics",
+    "metrics_store",
     "load",
     "console",
     "sign_in",

@@ -1,0 +1,154 @@
+"""Samples in and out of both stores: ingest against COPY into a bare table, and 24 hours of one machine in 200 points.
+
+Both sides of the ingest write the same rows, of seven values each, to one PostgreSQL in the same run. For the reads the
+store holds so many values in all, spread over machines of 24 hours at 15 seconds; the growth is from the first of
+the sizes to the last.
+
+    python -m benchmarks.metrics_store [ROWS] [ROUNDS] [VALUES …]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import astuple
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+from pydantic import SecretStr
+
+from benchmarks.harness import Figure, directory, postgres, settings_for, show
+from tests.support.victoria import start_victoria
+from zentry.compute.types import Sample
+from zentry.monitoring.sql_store import SQLMetricsStore
+from zentry.monitoring.store import MetricsStore, Query
+from zentry.monitoring.victoria import VictoriaMetricsStore
+from zentry.platform.clock import ManualClock
+from zentry.platform.settings import Settings
+from zentry.wiring import Platform, open_platform
+
+_NOON: Final = datetime(2026, 3, 2, 12, tzinfo=UTC)
+_BATCH: Final = 5000
+_DAY: Final = 5760
+"""Samples of a machine in 24 hours."""
+_STEP: Final = 432
+_METRICS: Final = 7
+_BARE: Final = (
+    "CREATE TABLE bare (id uuid NOT NULL, vm_id uuid, recorded_at timestamptz, a float8, b float8, c float8, d float8, "
+    "e float8, f float8, g float8, PRIMARY KEY (vm_id, recorded_at))"
+)
+_COLUMNS: Final = ("vm_id", "recorded_at", "a", "b", "c", "d", "e", "f", "g")
+
+
+def main(rows: int = 200_000, rounds: int = 5, *sizes: int) -> None:
+    with directory() as place, postgres() as url:
+        settings = settings_for(place / "data", database={"url": url, "slow_query_seconds": 60})
+        clock = ManualClock(_NOON)
+        with asyncio.Runner() as runner:
+            runner.run(_measure(settings, clock, rows=rows, rounds=rounds, sizes=sizes or (1_000_000, 10_000_000)))
+
+
+async def _measure(settings: Settings, clock: ManualClock, *, rows: int, rounds: int, sizes: Sequence[int]) -> None:
+    async with open_platform(settings, clock=clock) as platform:
+        await platform.migrations.upgrade()
+        store = SQLMetricsStore(platform.database, settings=settings.monitoring, clock=clock)
+        await store.maintain()
+        copied, ours = await _ingest(platform, store, rows=rows, rounds=rounds)
+        ratios = [one / other for one, other in zip(ours, copied, strict=True)]
+        show(
+            f"Ingest of {rows:,} rows of {_METRICS} values, in batches of {_BATCH}",
+            [
+                Figure("COPY into a bare table with its primary key", copied, "rows/s", digits=0),
+                Figure("SQLMetricsStore.record on PostgreSQL", ours, "rows/s", digits=0),
+                Figure("ours against COPY", ratios, "×", goal="at least 0.7"),
+            ],
+        )
+        server = start_victoria()
+        try:
+            monitoring = settings.monitoring.model_copy(update={"victoria_url": SecretStr(server.url)})
+            victoria = VictoriaMetricsStore(settings=monitoring, clock=clock)
+            await _compare(store, victoria, server.flush, rounds=rounds, sizes=sizes)
+            await victoria.close()
+        finally:
+            server.stop()
+
+
+async def _ingest(
+    platform: Platform, store: MetricsStore, *, rows: int, rounds: int
+) -> tuple[list[float], list[float]]:
+    raw = await asyncpg.connect(**platform.database.connection_arguments())
+    copied, ours = [], []
+    for number in range(rounds):
+        batches = [_instant(_NOON - timedelta(minutes=50, seconds=-15 * one), number) for one in range(rows // _BATCH)]
+        await raw.execute("DROP TABLE IF EXISTS bare")
+        await raw.execute(_BARE)
+        rows_of = [[(sample.vm_id, *astuple(sample)) for sample in batch] for batch in batches]
+        started = time.perf_counter()
+        for records in rows_of:
+            await raw.copy_records_to_table("bare", records=records, columns=("id", *_COLUMNS))
+        copied.append(rows / (time.perf_counter() - started))
+        started = time.perf_counter()
+        for batch in batches:
+            await store.record(batch)
+        ours.append(rows / (time.perf_counter() - started))
+    await raw.execute("DROP TABLE bare")
+    await raw.close()
+    return copied, ours
+
+
+def _instant(at: datetime, fleet: int) -> list[Sample]:
+    """Return one sample of each of many machines at an instant."""
+    return [_sample(UUID(int=(fleet + 1) << 64 | number), at, number) for number in range(_BATCH)]
+
+
+def _sample(vm_id: UUID, at: datetime, number: int) -> Sample:
+    load = float(number % 97)
+    return Sample(vm_id, at, load, load / 2, 25.0, 1000.0 * load, 500.0 * load, 10.0 * load, 20.0 * load)
+
+
+async def _compare(
+    sql: MetricsStore,
+    victoria: MetricsStore,
+    flush: Callable[[], None],
+    *,
+    rounds: int,
+    sizes: Sequence[int],
+) -> None:
+    figures = []
+    machines = 0
+    for size in sizes:
+        while machines * _DAY * _METRICS < size:
+            samples = [
+                _sample(UUID(int=1 << 100 | machines), _NOON - timedelta(seconds=15 * (_DAY - one)), one)
+                for one in range(_DAY)
+            ]
+            await sql.record(samples)
+            await victoria.record(samples)
+            machines += 1
+        flush()
+        for name, store, goal in (("SQL", sql, "≤ 12 ms"), ("VictoriaMetrics", victoria, "≤ 3 ms")):
+            times = await _timed(store, _day(machines // 2), rounds * 10)
+            figures.append(Figure(f"{name}, {size:,} values in the store", times, "ms", goal=goal))
+    show("24 h of one machine at 15 s, seven metrics, down to 200 points", figures)
+
+
+def _day(machine: int) -> Query:
+    return Query([UUID(int=1 << 100 | machine)], _NOON - timedelta(days=1), _NOON, _STEP)
+
+
+async def _timed(store: MetricsStore, query: Query, times: int) -> list[float]:
+    await store.query(query)
+    took = []
+    for _ in range(times):
+        started = time.perf_counter()
+        await store.query(query)
+        took.append(1000 * (time.perf_counter() - started))
+    return took
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:]))
