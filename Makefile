@@ -10,7 +10,7 @@ VENV := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run run test test-long check check-console bench format lock vendor docs clean
+.PHONY: help setup setup-run run test test-long check check-console bench format lock vendor docs screenshots clean
 
 help: ## List these commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ vendor: ## Fetch the assets of /docs, /redoc and the console anew into vendor/
 docs: setup ## Generate docs/reference anew from the code
 	@$(VENV)/python scripts/reference.py
 	@sh scripts/console/check.sh generate
+
+screenshots: setup ## Take the pictures of the console anew into docs/img/console/
+	@$(VENV)/python -m benchmarks.screenshots
 
 clean: ## Remove what was built; data/ stays
 	rm -rf .venv dist scripts/console/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis

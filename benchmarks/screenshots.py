@@ -21,17 +21,17 @@ from tests.support.program import run, serving
 
 TARGET: Final = Path(__file__).resolve().parents[1] / "docs" / "img" / "console"
 SCALE: Final = 600
-LIVES_SECONDS: Final = 60
+LIVES_SECONDS: Final = 44
 LOOKS: Final[dict[str, dict[str, Any]]] = {
-    "light": {"color_scheme": "light", "viewport": {"width": 1200, "height": 800}},
-    "dark": {"color_scheme": "dark", "viewport": {"width": 1200, "height": 800}},
+    "light": {"color_scheme": "light", "viewport": {"width": 1120, "height": 700}},
+    "dark": {"color_scheme": "dark", "viewport": {"width": 1120, "height": 700}},
     "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
 }
 SCREENS: Final = {
     "overview": "/",
     "machines": "/machines",
     "create": "/machines?create=1",
-    "machine": "/machines/:db",
+    "machine": "/machines/:db?range=24",
     "operations": "/machines/:db/operations",
     "console": "/machines/:db/console",
     "snapshots": "/machines/:db/snapshots",
@@ -39,11 +39,15 @@ SCREENS: Final = {
     "project": "/projects/:shop",
     "billing": "/billing",
     "history": "/billing/history",
-    "monitoring": "/monitoring?range=6",
+    "prices": "/billing/prices",
+    "monitoring": "/monitoring?range=24",
     "events": "/events",
     "settings": "/settings",
+    "security": "/settings/security",
+    "tokens": "/settings/tokens",
     "keys": "/settings/keys",
 }
+CHARTED: Final = frozenset({"machine", "monitoring"})
 ADMIN_SCREENS: Final = {"admin": "/admin", "simulator": "/admin/simulator"}
 MACHINES: Final[tuple[tuple[str, str, str, str, dict[str, str]], ...]] = (
     ("web-1", "small", "debian-12", "shop", {"env": "prod", "tier": "web"}),
@@ -76,7 +80,7 @@ def main() -> None:
 
 
 def _live(directory: Path) -> dict[str, str]:
-    settings = {**SETTINGS, "ZENTRY_MONITORING__SAMPLE_SECONDS": "60"}
+    settings = {**SETTINGS, "ZENTRY_MONITORING__SAMPLE_SECONDS": "300"}
     with serving("--data-dir", "cloud", "--time-scale", str(SCALE), cwd=directory, **settings) as server:
         api = _signed_up(server.url, EMAIL, "Ada Lovelace")
         _signed_up(server.url, ADMIN_EMAIL, "Grace Hopper").close()
@@ -126,6 +130,8 @@ def _take(console: ConsoleUnderTest, look: str, email: str, screens: dict[str, s
         settled(page)
         if name == "create":
             page.get_by_role("dialog").get_by_label("Name", exact=True).fill("web-3")
+        if name in CHARTED:
+            page.locator(".chart canvas").first.wait_for()
         page.mouse.move(2, 2)
         page.wait_for_timeout(350)
         _shoot(page, name, look)

@@ -7,7 +7,7 @@ import { useRef } from "./view.js";
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const STEPS = 120;
-const LEAST_STEP = 30;
+const LEAST_STEP = 60;
 
 /** @type {[string, string][]} */
 export const RANGES = [["1", "1 h"], ["6", "6 h"], ["24", "1 d"], ["168", "7 d"], ["720", "30 d"]];
