@@ -77,7 +77,7 @@ async def _plan(settings: Settings, account: Account) -> Plan:
     async with open_platform(settings) as platform:
         with recorded(platform.database) as statements:
             async with platform.database.read() as tx:
-                await VMViews(tx).list(account.caller.user_id, VMFilter(), limit=_LIMIT + 1)
+                await VMViews(tx).list(VMFilter(), caller=account.caller, limit=_LIMIT + 1)
     (statement,) = statements
     return Plan(
         database_url=settings.database.url,

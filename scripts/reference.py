@@ -1,6 +1,6 @@
 """Write docs/reference from the code, so that it says what is true.
 
-The pages are settings, errors, states, metrics and the OpenAPI document. `make docs` writes them;
+The pages are settings, errors, roles, states, metrics and the OpenAPI document. `make docs` writes them;
 tests/unit/test_reference.py compares what lies in the repository with what this would write.
 """
 
@@ -27,9 +27,11 @@ from zentry.api import errors as api_errors
 from zentry.cli.configuration import allowed, variable_of
 from zentry.monitoring.prometheus import PrometheusPage
 from zentry.operations.types import Kind
+from zentry.platform.caller import ProjectRole
 from zentry.platform.clock import SystemClock
 from zentry.platform.errors import ZentryError
 from zentry.platform.settings import Environment, Settings
+from zentry.projects.access import COVERS, RIGHTS
 from zentry.schema.operations import OperationStatus
 from zentry.schema.vms import StopReason, VMStatus
 from zentry.vms.states import ALLOWED, TRANSITIONS
@@ -77,6 +79,7 @@ def generate() -> dict[str, str]:
         "settings.md": settings_page(),
         "errors.md": errors_page(),
         "states.md": states_page(kinds),
+        "roles.md": roles_page(),
         "metrics.md": metrics_page(figures),
         "openapi.json": json.dumps(document, indent=2, ensure_ascii=False) + "\n",
     }
@@ -294,6 +297,22 @@ def _codes_of(call: ast.Call) -> Iterator[str]:
 
 
 # States
+
+
+def roles_page() -> str:
+    """Return the page of what each role of a project may do."""
+    lines = [
+        "# Roles in a project",
+        "",
+        _GENERATED,
+        "",
+        f"| To | {' | '.join(ProjectRole)} |",
+        f"|---|{'---|' * len(ProjectRole)}",
+    ]
+    for right, covered in COVERS.items():
+        marks = ("yes" if right in RIGHTS[role] else "" for role in ProjectRole)
+        lines.append(f"| {covered} | {' | '.join(marks)} |")
+    return "\n".join(lines) + "\n"
 
 
 def states_page(kinds: Sequence[Kind]) -> str:

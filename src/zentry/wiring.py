@@ -17,6 +17,8 @@ from fastapi import FastAPI
 from zentry.accounts.account_router import router as account_router
 from zentry.accounts.account_service import AccountService
 from zentry.accounts.addresses import parse_networks
+from zentry.accounts.admin_router import router as accounts_admin_router
+from zentry.accounts.administration import AccountAdministration
 from zentry.accounts.letters import AccountLetters
 from zentry.accounts.limits import SigninLimiter, VoucherLimiter, WriteLimiter
 from zentry.accounts.limits_middleware import RateLimitMiddleware
@@ -35,6 +37,7 @@ from zentry.accounts.types import OnSignup
 from zentry.activity.events import EventService
 from zentry.activity.events_router import EventStreams
 from zentry.activity.events_router import router as events_router
+from zentry.activity.admin_router import router as operations_admin_router
 from zentry.activity.router import operations_router
 from zentry.activity.router import router as activity_router
 from zentry.activity.service import ActivityService
@@ -77,6 +80,7 @@ from zentry.monitoring.alerts.repository import sweep_alert_changes
 from zentry.monitoring.alerts.router import router as alerts_router
 from zentry.monitoring.alerts.service import AlertService
 from zentry.monitoring.collector import Collector
+from zentry.monitoring.drivers_router import router as drivers_router
 from zentry.monitoring.metrics import MetricsService
 from zentry.monitoring.probe import Probe, RecentRequests
 from zentry.monitoring.prometheus import HTTPMetricsMiddleware, PrometheusPage
@@ -103,17 +107,24 @@ from zentry.platform.sealing import Sealer
 from zentry.platform.settings import MonitoringSettings, Settings
 from zentry.platform.signals import Signals
 from zentry.platform.web import Edge, Factories
-from zentry.projects.quotas import open_account_quotas
+from zentry.projects.invitations import InvitationService
+from zentry.projects.members import MemberService
+from zentry.projects.members_router import router as members_router
+from zentry.projects.quotas import QuotaAdministration, open_account_quotas
+from zentry.projects.quotas_admin_router import router as quotas_admin_router
 from zentry.projects.quotas_router import router as quotas_router
 from zentry.projects.router import router as projects_router
 from zentry.projects.service import ProjectService
+from zentry.projects.sweep import sweep_invitations
+from zentry.projects.transfers import TransferService
+from zentry.projects.transfers_router import router as transfers_router
 from zentry.vms.answers import WaitingFactory
 from zentry.vms.catalogue import Catalogue
 from zentry.vms.changes import VMChangeService
 from zentry.vms.changes_router import router as changes_router
 from zentry.vms.console import Console
 from zentry.vms.console_router import router as console_router
-from zentry.vms.hooks import ForgetBelongings, MachinesOfProject, SuspendForBudget, SuspendMachines
+from zentry.vms.hooks import ForgetBelongings, MachinesOfProject, StopMachines, SuspendForBudget, SuspendMachines
 from zentry.vms.lifecycle import VMLifecycle
 from zentry.vms.projects_router import router as project_vms_router
 from zentry.vms.reconciler import Reconciler
@@ -257,6 +268,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             alerts_router,
             projects_router,
             project_vms_router,
+            members_router,
+            transfers_router,
             quotas_router,
             changes_router,
             snapshots_router,
@@ -284,6 +297,10 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             refunds_router,
             price_lists_router,
             prices_admin_router,
+            accounts_admin_router,
+            quotas_admin_router,
+            operations_admin_router,
+            drivers_router,
             invariants_router(database, clock),
             *((web_console_router(vendor_directory()),) if settings.server.console else ()),
         ),
@@ -306,6 +323,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     app.state.event_streams = EventStreams(hub, authenticator, settings)
     app.state.auth = auth
     app.state.accounts = accounts
+    app.state.forget_caller = authenticator.forget
     app.state.sealer = sealer
     app.state.trusted_proxies = trusted_proxies
     app.state.count_write = WriteLimiter(settings.limits).count
@@ -440,7 +458,14 @@ def assemble_loops(
         sweeper=Sweeper(
             database=database,
             clock=clock,
-            sweeps=(sweep_counters, sweep_keys, sweep_mails, EventRetention(settings.events), sweep_alert_changes),
+            sweeps=(
+                sweep_counters,
+                sweep_keys,
+                sweep_mails,
+                EventRetention(settings.events),
+                sweep_alert_changes,
+                sweep_invitations,
+            ),
             interval_seconds=settings.operations.sweep_seconds,
         ),
         reconciler=Reconciler(
@@ -472,6 +497,16 @@ def factories(
     contents = MachinesOfProject(settings)
     return {
         ProjectService: lambda tx: ProjectService(tx, contents=contents, quotas=settings.quotas),
+        MemberService: MemberService,
+        TransferService: lambda tx: TransferService(tx, contents=contents),
+        AccountAdministration: lambda tx: AccountAdministration(tx, on_suspend=StopMachines(settings)),
+        InvitationService: lambda tx: InvitationService(
+            tx,
+            settings=settings.quotas,
+            outbox=Outbox(tx, sealer),
+            secrets=SystemSecrets(),
+            public_url=settings.server.public_url,
+        ),
         BillingService: lambda tx: BillingService(tx, settings.billing),
         PriceLists: lambda tx: PriceLists(tx, settings.billing),
         BudgetService: lambda tx: BudgetService(tx, BillingService(tx, settings.billing)),
@@ -484,7 +519,8 @@ def factories(
         Catalogue: lambda tx: Catalogue(tx, settings.billing),
         MonitoringService: lambda tx: MonitoringService(tx, settings=settings, clock=clock),
         AlertService: lambda tx: AlertService(tx, settings.billing),
-        ActivityService: lambda tx: ActivityService(tx, kinds),
+        ActivityService: lambda tx: ActivityService(tx, kinds, VMService(tx, settings)),
+        QuotaAdministration: QuotaAdministration,
         PersonalTokenService: lambda tx: PersonalTokenService(tx, SystemSecrets()),
         OwnSessions: lambda tx: OwnSessions(tx, settings.security),
         Outbox: lambda tx: Outbox(tx, sealer),

@@ -1,97 +1,31 @@
-"""Who may ask what: every operation of the document, enumerated.
+"""Who may ask what: every operation of the document against everybody who might ask.
 
-An operation that is not in `PUBLIC` demands a token, and a path with an id tells nothing about what belongs
-to somebody else. A new route that forgets either fails here without anyone thinking of it.
+The rules stand in tests/support/access.py. Each operation is asked by nobody, with tokens that are
+none any more, by strangers, by people of other projects, by each role, by its owner and by an administrator.
+What is not seen is answered exactly like what never was: status, body and the names of the headers.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
-from uuid import UUID
 
 import httpx
 import jwt
-import pytest
-import sqlalchemy as sa
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 
+from tests.support.access import RULES, Rule, Whose
 from tests.support.contents import contents
 from tests.support.document import Operation, operations
 from tests.support.platform import Account, PlatformUnderTest
-from zentry.accounts.personal_tokens_schemas import PersonalTokenCreate
-from zentry.billing.statements import StatementService
-from zentry.monitoring.alerts.schemas import AlertPolicyCreate, SilenceCreate
-from zentry.schema.billing import statement_schedule
-from zentry.vms.schemas import SSHKeyCreate
-from zentry.vms.templates_schemas import TemplateCreate
+from tests.support.seeded import NAMES, UNKNOWN, Ids, Seeded, seed
+from zentry.platform.caller import ProjectRole
+from zentry.platform.scopes import scope_of
+from zentry.platform.web import AdminDep
+from zentry.projects.access import RIGHTS
 
-# Reviewed one by one: what anyone may call without an account.
-PUBLIC: Final = frozenset(
-    {
-        "GET /",
-        "GET /.well-known/jwks.json",
-        "GET /api/changelog",
-        "GET /api/compatibility",
-        "GET /api/version",
-        "GET /api/version/{version}",
-        "GET /api/versions",
-        "GET /health",
-        "GET /health-simple",
-        "GET /health/database",
-        "GET /health/live",
-        "GET /health/ready",
-        "GET /images",
-        "GET /instance-types",
-        "GET /metrics",
-        "GET /system/health",
-        "GET /vms/pricing",
-        "GET /vms/pricing/info",
-        "POST /api/deprecation-notice",
-        "POST /auth/email/confirm",
-        "POST /auth/email/verify",
-        "POST /auth/login",
-        "POST /auth/login/second-factor",
-        "POST /auth/password/forgot",
-        "POST /auth/password/reset",
-        "POST /auth/refresh",
-        "POST /auth/signup",
-    }
-)
-# Only administrators may call these.
-ADMIN: Final = frozenset(
-    {
-        "DELETE /admin/simulator/faults",
-        "DELETE /admin/simulator/faults/{fault_id}",
-        "GET /admin/invariants",
-        "GET /admin/simulator",
-        "DELETE /admin/price-lists/{version}",
-        "POST /admin/price-lists",
-        "POST /admin/users/{user_id}/credits",
-        "POST /admin/users/{user_id}/grants",
-        "PUT /admin/users/{user_id}/discount",
-        "GET /health/database/statistics",
-        "GET /quotas/drift",
-        "PATCH /admin/simulator/hosts/{host_name}",
-        "DELETE /admin/vouchers/{voucher_id}",
-        "GET /admin/vouchers",
-        "POST /admin/billing/records/{record_id}/refund",
-        "POST /admin/vouchers",
-        "POST /admin/simulator/faults",
-        "POST /health/cleanup",
-        "POST /health/database/migrations",
-        "POST /health/database/optimize",
-    }
-)
-SSH_KEY: Final = SSHKeyCreate.model_json_schema()["examples"][0]
-TOKEN: Final = PersonalTokenCreate.model_json_schema()["examples"][0]
-POLICY: Final = AlertPolicyCreate.model_json_schema()["examples"][0]
-SILENCE: Final = SilenceCreate.model_json_schema()["examples"][0]
-TEMPLATE: Final = TemplateCreate.model_json_schema()["examples"][0]
-BUDGET: Final = {"name": "given", "amount": 1, "thresholds": [{"percent": 100}]}
-UNKNOWN: Final = "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"
 ENVELOPE: Final = frozenset(
     {
         "success",
@@ -107,29 +41,34 @@ ENVELOPE: Final = frozenset(
         "request_id",
     }
 )
+Place = tuple[str, str]
+LAST: Final = ("POST /auth/logout", "DELETE /auth/sessions", "DELETE /projects/{project_id}")
+"""What an owner asks last: nothing is there any more afterwards."""
 
 
-@pytest.fixture(params=["sqlite"])
-def dialect(request: pytest.FixtureRequest) -> str:
-    """Tokens and routes are the same on both databases; the tests of foreign ids ask for both."""
-    return str(request.param)
+async def test_every_operation_has_a_rule_and_every_rule_an_operation(platform: PlatformUnderTest) -> None:
+    there = {str(operation) for operation in operations(platform)}
+
+    assert there == RULES.keys()
+    assert {name for name in there if "/admin/" in name} <= _named(Whose.ADMIN)
+    for operation in operations(platform):
+        assert operation.is_secured == (_rule(operation).whose is not Whose.PUBLIC), operation
+        if operation.is_secured and _rule(operation).whose is not Whose.ADMIN:
+            assert operation.path_parameters <= set(NAMES), f"{operation}: say in seeded.py what these ids are"
 
 
-async def test_what_needs_no_account_is_what_was_reviewed(platform: PlatformUnderTest) -> None:
-    public = {str(operation) for operation in operations(platform) if not operation.is_secured}
-
-    assert public == PUBLIC
-
-
-async def test_every_public_operation_answers_without_a_token_and_the_others_say_401(
+async def test_one_check_of_the_role_stands_before_every_route_of_administrators(
     platform: PlatformUnderTest,
 ) -> None:
-    """The document is what fastapi knows of a route; this is what the server does."""
-    answers = {str(operation): (await _call(platform, operation)).status_code for operation in operations(platform)}
+    check = AdminDep.__metadata__[0].dependency  # type: ignore[attr-defined]  # what Annotated carries
+    checked = {
+        f"{method} {route.path}"
+        for route in platform.inner.app.routes
+        if isinstance(route, APIRoute) and check in _calls(route.dependant)
+        for method in route.methods or ()
+    }
 
-    refused = {name for name, status in answers.items() if status == httpx.codes.UNAUTHORIZED}
-    assert refused == set(answers) - PUBLIC | {"POST /auth/refresh"}  # The example of a refresh token is nobody's.
-    assert {status for status in answers.values() if status >= httpx.codes.INTERNAL_SERVER_ERROR} == set()
+    assert checked == _named(Whose.ADMIN)
 
 
 async def test_every_route_is_in_the_document_or_serves_it(platform: PlatformUnderTest) -> None:
@@ -141,9 +80,27 @@ async def test_every_route_is_in_the_document_or_serves_it(platform: PlatformUnd
     assert there - documented == {"/docs", "/redoc", "/openapi.json", "/docs/assets/{name}"} | console
 
 
-@pytest.mark.parametrize(
-    "authorization",
-    [
+async def test_nobody_gets_past_a_rule(platform: PlatformUnderTest) -> None:
+    given = await seed(platform)
+    before = await contents(platform.database)
+
+    if platform.database.dialect == "sqlite":  # A token is looked at before any statement of a route.
+        await _refuses_what_is_no_token(platform, given)
+        await _refuses_a_token_without_the_scope(platform, given)
+    await _refuses_who_is_no_administrator(platform, given)
+    await _hides_what_is_not_seen(platform, given)
+    await _refuses_a_role_that_is_too_low(platform, given)
+
+    assert await contents(platform.database) == before
+    await _lets_the_right_ones_in(platform, given)
+
+
+async def _refuses_what_is_no_token(platform: PlatformUnderTest, given: Seeded) -> None:
+    """Each operation that demands a token refuses everything that is none, alike."""
+    token = str(given.ada.tokens["access_token"])
+    claims = jwt.decode(token, options={"verify_signature": False})
+    head = jwt.get_unverified_header(token)
+    refused = (
         None,
         "",
         "Bearer",
@@ -151,206 +108,179 @@ async def test_every_route_is_in_the_document_or_serves_it(platform: PlatformUnd
         "Bearer garbage",
         "Bearer a.b.c",
         "Bearer " + "a" * 5_000,
-        "Bearer {token}x",
-        "Bearer {token} {token}",
-        "Bearer {refresh}",
-        "Bearer {unsigned}",
-        "Bearer {forged}",
-        "Basic {token}",
-        "{token}",
-    ],
-)
-async def test_every_secured_operation_refuses_what_is_no_valid_token(
-    platform: PlatformUnderTest, authorization: str | None
-) -> None:
-    ada = await platform.signup()
-    token = ada.tokens["access_token"]
-    claims = jwt.decode(token, options={"verify_signature": False})
-    head = jwt.get_unverified_header(token)
-    headers = {}
-    if authorization is not None:
-        headers["Authorization"] = authorization.format(
-            token=token,
-            refresh=ada.tokens["refresh_token"],
-            unsigned=jwt.encode(claims, "", algorithm="none", headers={**head, "alg": "none"}),
-            forged=jwt.encode(claims, "x" * 64, headers=head),
-        )
-
-    await _refuses_all(platform, headers)
-
-
-async def test_every_secured_operation_refuses_an_expired_token(platform: PlatformUnderTest) -> None:
-    ada = await platform.signup()
-
-    platform.clock.advance(timedelta(seconds=platform.settings.security.access_token_seconds))
-
-    await _refuses_all(platform, ada.headers)
-
-
-async def test_every_secured_operation_refuses_the_token_of_a_session_that_has_ended(
-    platform: PlatformUnderTest,
-) -> None:
-    ada = await platform.signup()
-
-    await platform.client.post("/auth/logout", headers=ada.headers)
-    platform.clock.advance(timedelta(seconds=platform.settings.security.token_cache_seconds))
-
-    await _refuses_all(platform, ada.headers)
-
-
-async def test_what_is_for_administrators_refuses_everybody_else(platform: PlatformUnderTest) -> None:
-    ada = await platform.signup()
-
-    answers = {
-        str(operation): await _call(platform, operation, ada.headers)
-        for operation in operations(platform)
-        if str(operation) in ADMIN
-    }
-
-    assert answers.keys() == ADMIN
-    for answer in answers.values():
-        assert (answer.status_code, answer.json()["error_code"]) == (403, "AUTHORIZATION_ERROR")
-
-
-async def test_nothing_else_refuses_an_ordinary_account(platform: PlatformUnderTest) -> None:
-    statuses = {}
-
-    for operation in operations(platform):
-        ada = await platform.signup()  # Logout is among the operations.
-        statuses[str(operation)] = (await _call(platform, operation, ada.headers)).status_code
-
-    assert {name for name, status in statuses.items() if status == httpx.codes.FORBIDDEN} == ADMIN
-    assert {status for status in statuses.values() if status >= httpx.codes.INTERNAL_SERVER_ERROR} == set()
-
-
-@dataclass(frozen=True, slots=True)
-class Owned:
-    """What Ada has: the value of each parameter that names something of hers."""
-
-    ada: Account
-    ids: dict[str, str]
-
-
-async def _given(platform: PlatformUnderTest, status: str) -> Owned:
-    ada = await platform.signup("ada@example.com")
-    project = await platform.given_project(ada)
-    machine = await platform.given_vm(ada, project_id=project, status=status)
-    done = await platform.client.get(f"/vms/{machine['id']}/operations", headers=ada.headers)
-    operation_id = str(done.json()["operations"][0]["id"])
-    source = await platform.given_vm(ada)
-    taken = await platform.client.post(f"/vms/{source['id']}/snapshots", json={"name": "one"}, headers=ada.headers)
-    if status != "creating":
-        await platform.settle()
-    kept = await platform.client.post("/ssh-keys", json=SSH_KEY, headers=ada.headers)
-    template = await platform.client.post("/templates", json=TEMPLATE, headers=ada.headers)
-    policy = await platform.client.post("/alerts/policies", json={**POLICY, "name": "given"}, headers=ada.headers)
-    silence = await platform.client.post("/alerts/silences", json=SILENCE, headers=ada.headers)
-    lines = await platform.client.get("/billing/history", headers=ada.headers)
-    statement_id = await _given_statement(platform, ada)
-    [session] = (await platform.client.get("/auth/sessions", headers=ada.headers)).json()
-    token = await platform.client.post("/auth/tokens", json=TOKEN, headers=ada.headers)
-    budget = await platform.client.post("/billing/budgets", json=BUDGET, headers=ada.headers)
-    ids = {
-        "statement_id": statement_id,
-        "budget_id": str(budget.json()["id"]),
-        "record_id": str(lines.json()["items"][0]["id"]),
-        "session_id": session["id"],
-        "token_id": str(token.json()["id"]),
-        "project_id": project,
-        "vm_id": str(machine["id"]),
-        "operation_id": operation_id,
-        "snapshot_id": str(taken.json()["id"]),
-        "key_id": str(kept.json()["id"]),
-        "template_id": str(template.json()["id"]),
-        "policy_id": str(policy.json()["id"]),
-        "silence_id": str(silence.json()["id"]),
-    }
-    return Owned(ada, ids)
-
-
-async def _given_statement(platform: PlatformUnderTest, account: Account) -> str:
-    """Close a month of Ada's that is not over: time stands still here, since tokens would not outlive it."""
-    async with platform.database.work() as tx:
-        tx.now = tx.now + timedelta(days=60)
-        mine = sa.update(statement_schedule).where(statement_schedule.c.user_id == UUID(account.id))
-        await tx.execute(mine.values(due_at=tx.now))
-        await StatementService(tx, platform.settings.billing).close_next()
-    answer = await platform.client.get("/billing/statements", headers=account.headers)
-    return str(answer.json()["statements"][0]["id"])
-
-
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"], indirect=True)
-@pytest.mark.parametrize("status", ["creating", "running", "stopped", "terminated"])
-async def test_an_id_of_somebody_else_is_answered_like_an_unknown_one(platform: PlatformUnderTest, status: str) -> None:
-    owned = await _given(platform, status)
-    eve = await platform.signup("eve@example.com")
-    before = await contents(platform.database)
-
-    for operation in operations(platform):
-        for place in _places(operation, owned.ids):
-            foreign = await _ask(platform, operation, place, owned.ids, eve)
-            unknown = await _ask(platform, operation, place, dict.fromkeys(owned.ids, UNKNOWN), eve)
-            assert _told(foreign, owned.ids) == _told(unknown, {"any": UNKNOWN}), operation
-            if place[0] != "query" or operation.path == "/vms":  # A filter of what is one's own finds nothing.
-                assert foreign.status_code == httpx.codes.NOT_FOUND, operation
-
-    assert await contents(platform.database) == before
-
-
-async def test_each_place_for_an_id_is_tried(platform: PlatformUnderTest) -> None:
-    names = (
-        "budget_id",
-        "statement_id",
-        "record_id",
-        "project_id",
-        "vm_id",
-        "operation_id",
-        "snapshot_id",
-        "key_id",
-        "template_id",
-        "session_id",
-        "token_id",
-        "policy_id",
-        "silence_id",
+        f"Bearer {token}x",
+        f"Bearer {token} {token}",
+        f"Bearer {given.ada.tokens['refresh_token']}",
+        "Bearer " + jwt.encode(claims, "", algorithm="none", headers={**head, "alg": "none"}),
+        "Bearer " + jwt.encode(claims, "x" * 64, headers={**head, "alg": "HS256"}),
+        f"Basic {token}",
+        token,
+        given.expired.headers["Authorization"],
+        given.ended.headers["Authorization"],
     )
-    tried = {str(operation): _places(operation, names) for operation in operations(platform)}
-
-    assert {name for name, places in tried.items() if places} == {
-        *(
-            str(operation)
-            for operation in operations(platform)
-            if operation.is_secured and "{" in operation.path and str(operation) not in ADMIN
-        ),
-        "GET /alerts/history",
-        "GET /billing/history",
-        "GET /billing/focus/export",
-        "GET /billing/history/export",
-        "GET /events",
-        "GET /events/stream",
-        "GET /operations",
-        "GET /vms",
-        "POST /vms",
-    }
+    for operation in operations(platform):
+        for authorization in refused:
+            headers = {} if authorization is None else {"Authorization": authorization}
+            if operation.is_secured:
+                answer = await _send(platform.client, operation, dict.fromkeys(NAMES, UNKNOWN), headers)
+                assert answer.status_code == httpx.codes.UNAUTHORIZED, (operation, authorization)
+                assert answer.headers["www-authenticate"] == "Bearer", operation
+                assert answer.headers["content-type"] == "application/problem+json", operation
+                assert answer.json().keys() == ENVELOPE, operation
+                assert answer.json()["error_code"] == "AUTHENTICATION_ERROR", operation
 
 
-def _places(operation: Operation, names: Iterable[str]) -> list[tuple[str, str]]:
+async def _refuses_a_token_without_the_scope(platform: PlatformUnderTest, given: Seeded) -> None:
+    """Whoever holds it may be allowed everything: the token is not."""
+    for operation in _secured(platform):
+        needed = scope_of(operation.method, operation.path)
+        for scopes, headers in given.tokens:
+            if needed not in scopes:
+                answer = await _send(platform.client, operation, _filled(operation, given.ids), dict(headers))
+                told = (answer.status_code, answer.json()["error_code"])
+                assert told == (403, "INSUFFICIENT_SCOPE"), (operation, answer.text)
+
+
+async def _refuses_who_is_no_administrator(platform: PlatformUnderTest, given: Seeded) -> None:
+    for operation in _with(platform, Whose.ADMIN):
+        for account in (given.ada, given.eve, *given.roles.values()):
+            answer = await _send(platform.client, operation, _filled(operation, given.ids), account.headers)
+            assert (answer.status_code, answer.json()["error_code"]) == (403, "AUTHORIZATION_ERROR"), operation
+
+
+async def _hides_what_is_not_seen(platform: PlatformUnderTest, given: Seeded) -> None:
+    """A stranger, somebody of another project and an administrator find what never was; so do its owner's deleted."""
+    unknown = dict.fromkeys(NAMES, UNKNOWN)
+    for operation in _secured(platform):
+        for place in _places(operation):
+            rule = _rule(operation)
+            strangers = [given.eve, given.neighbour, given.admin]
+            if rule.whose is Whose.PERSONAL or place[1] in {"key_id", "template_id"}:
+                strangers += [given.roles["viewer"], given.roles["admin"]]
+            for account in strangers:
+                expected = await _ask(platform, operation, place, unknown, account)
+                assert expected.status_code == 404 or place[1] in rule.empty, operation
+                for ids in _each(place, given):
+                    foreign = await _ask(platform, operation, place, ids, account)
+                    assert _told(foreign, ids) == _told(expected, unknown), (operation, place)
+            if place[1] in given.deleted:
+                ids = {**given.ids, place[1]: given.deleted[place[1]]}
+                mine = {**given.ids, place[1]: UNKNOWN}
+                gone = await _ask(platform, operation, place, ids, given.ada)
+                expected = await _ask(platform, operation, place, mine, given.ada)
+                if place == ("query", "project_id"):
+                    continue  # Its owner may still filter by a project whose machines stay readable.
+                assert _told(gone, {**given.ids, **ids}) == _told(expected, {**given.ids, **mine}), (operation, place)
+
+
+async def _refuses_a_role_that_is_too_low(platform: PlatformUnderTest, given: Seeded) -> None:
+    for operation in _with(platform, Whose.PROJECT):
+        for role in ("viewer", "member", "admin"):
+            if _rule(operation).right in RIGHTS[ProjectRole(role)]:
+                continue
+            body = {**(operation.example_body or {}), **_in_body(operation, given.ids)} or None
+            answer = await _send(platform.client, operation, given.ids, given.roles[role].headers, body=body)
+            told = answer.json()
+            assert (answer.status_code, told["error_code"]) == (403, "PROJECT_ROLE_TOO_LOW"), (operation, answer.text)
+            assert told["details"]["role"] == role, operation
+            assert "403" in operation.what["responses"], f"{operation} does not document that it refuses a role"
+
+
+async def _lets_the_right_ones_in(platform: PlatformUnderTest, given: Seeded) -> None:
+    """Nothing refuses who may ask: last, since what is asked here has its effect."""
+    looks = [operation for operation in operations(platform) if operation.method == "GET"]
+    for operation in looks:
+        for account in (given.roles["viewer"], given.ada):
+            right = _rule(operation).right
+            if _rule(operation).whose is Whose.ADMIN or (account is not given.ada and right not in RIGHTS[VIEWER]):
+                continue
+            if account is not given.ada and _rule(operation).whose is Whose.PERSONAL:
+                continue
+            answer = await _send(platform.client, operation, _filled(operation, given.ids), account.headers)
+            assert answer.is_success, (operation, answer.text)
+    acts = [operation for operation in operations(platform) if operation.method != "GET"]
+    for operation in sorted(acts, key=_order):
+        account = given.admin if _rule(operation).whose is Whose.ADMIN else given.ada
+        body = {**(operation.example_body or {}), **_in_body(operation, given.ids)} or None
+        answer = await _send(platform.client, operation, _filled(operation, given.ids), account.headers, body=body)
+        refusals = {401, 403, 404} - _rule(operation).own
+        if operation.method == "DELETE" or _rule(operation).whose is Whose.ADMIN:
+            refusals -= {404}  # Another deletion may have taken it along.
+        assert answer.status_code not in refusals, (operation, answer.text)
+        assert answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR, (operation, answer.text)
+    await platform.settle()
+
+
+VIEWER: Final = ProjectRole.VIEWER
+
+
+def _rule(operation: Operation) -> Rule:
+    return RULES[str(operation)]
+
+
+def _named(whose: Whose) -> set[str]:
+    return {name for name, rule in RULES.items() if rule.whose is whose}
+
+
+def _with(platform: PlatformUnderTest, whose: Whose) -> Iterator[Operation]:
+    return (operation for operation in operations(platform) if _rule(operation).whose is whose)
+
+
+def _secured(platform: PlatformUnderTest) -> Iterator[Operation]:
+    return (operation for operation in operations(platform) if operation.is_secured)
+
+
+def _calls(dependant: Dependant) -> set[Any]:
+    return {dependant.call, *(call for one in dependant.dependencies for call in _calls(one))}
+
+
+def _order(operation: Operation) -> tuple[bool, bool, int]:
+    """What changes before what deletes, and the deepest first; then what ends everything."""
+    name = str(operation)
+    return name in LAST, operation.method == "DELETE", LAST[::-1].index(name) if name in LAST else -len(operation.path)
+
+
+def _places(operation: Operation) -> list[Place]:
     """Return where an operation takes the id of something owned."""
-    if not operation.is_secured or str(operation) in ADMIN:
-        return []  # What only administrators may ask belongs to nobody.
-    known = set(names)
-    assert operation.path_parameters <= known, f"{operation}: say in this test what the ids in its path are"
+    if _rule(operation).whose in {Whose.PUBLIC, Whose.ADMIN}:
+        return []
+    known = set(NAMES)
+    fields = (operation.body_schema or {}).get("properties", {}).keys()
     return [
         *(("path", name) for name in sorted(operation.path_parameters)),
         *(("query", name) for name in sorted(operation.query_parameters & known)),
-        *(("body", name) for name in sorted((operation.example_body or {}).keys() & known)),
+        *(("body", name) for name in sorted(fields & known)),
+        *([("body", "ssh_keys")] if "ssh_keys" in fields else []),
     ]
 
 
+def _each(place: Place, given: Seeded) -> Iterable[Ids]:
+    """Return Ada's ids, with a machine in each state where the place names one."""
+    if place[1] != "vm_id":
+        return [given.ids]
+    return [{**given.ids, "vm_id": vm} for vm in given.vms]
+
+
+def _filled(operation: Operation, ids: Ids) -> Ids:
+    """Return the ids, with the examples of what is nobody's."""
+    return {**operation.example_path, **ids}
+
+
+def _in_body(operation: Operation, ids: Ids) -> dict[str, str]:
+    """Return the ids that stand in the example's body."""
+    return {name: ids[name] for name in (operation.example_body or {}).keys() & set(NAMES)}
+
+
 async def _ask(
-    platform: PlatformUnderTest, operation: Operation, place: tuple[str, str], ids: dict[str, str], account: Account
+    platform: PlatformUnderTest, operation: Operation, place: Place, ids: Ids, account: Account
 ) -> httpx.Response:
     where, name = place
-    body = {**(operation.example_body or {}), name: ids[name]} if where == "body" else None
+    body = None
+    if where == "body":
+        value: Any = [ids["key_id"]] if name == "ssh_keys" else ids[name]
+        body = {**(operation.example_body or {}), name: value}
+        if name == "snapshot_id":
+            body.pop("image", None)
     params = {name: ids[name]} if where == "query" else None
     return await _send(platform.client, operation, ids, account.headers, params=params, body=body)
 
@@ -358,7 +288,7 @@ async def _ask(
 async def _send(
     client: httpx.AsyncClient,
     operation: Operation,
-    ids: dict[str, str],
+    ids: Ids,
     headers: dict[str, str],
     *,
     params: dict[str, str] | None = None,
@@ -366,14 +296,14 @@ async def _send(
 ) -> httpx.Response:
     return await client.request(
         operation.method,
-        operation.path.format(**ids),
+        operation.path.format(**_filled(operation, ids)),
         params={**operation.example_query, **(params or {})},
         json=body if body is not None else operation.example_body,
         headers=headers,
     )
 
 
-def _told(answer: httpx.Response, ids: dict[str, str]) -> tuple[int, list[str], str]:
+def _told(answer: httpx.Response, ids: Ids) -> tuple[int, list[str], str]:
     """Return what an answer tells, without what differs between any two answers."""
     body = answer.json() if "json" in answer.headers["content-type"] else answer.text
     for name in ("timestamp", "request_id"):
@@ -383,26 +313,3 @@ def _told(answer: httpx.Response, ids: dict[str, str]) -> tuple[int, list[str], 
     for id_ in ids.values():
         text = text.replace(id_, "ID")
     return answer.status_code, sorted(answer.headers), text
-
-
-async def _refuses_all(platform: PlatformUnderTest, headers: dict[str, str]) -> None:
-    before = await contents(platform.database)
-    for operation in _secured(platform):
-        answer = await _call(platform, operation, headers)
-        assert answer.status_code == httpx.codes.UNAUTHORIZED, operation
-        assert answer.headers["www-authenticate"] == "Bearer", operation
-        assert answer.headers["content-type"] == "application/problem+json", operation
-        assert answer.json().keys() == ENVELOPE, operation
-        assert answer.json()["error_code"] == "AUTHENTICATION_ERROR", operation
-    assert await contents(platform.database) == before
-
-
-def _secured(platform: PlatformUnderTest) -> Iterator[Operation]:
-    return (operation for operation in operations(platform) if operation.is_secured)
-
-
-async def _call(
-    platform: PlatformUnderTest, operation: Operation, headers: dict[str, str] | None = None
-) -> httpx.Response:
-    ids = dict.fromkeys(operation.path_parameters, UNKNOWN)
-    return await _send(platform.client, operation, ids, headers or {})

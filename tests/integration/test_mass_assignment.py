@@ -45,6 +45,7 @@ WITH_A_SECRET: Final = {
     "POST /auth/login/second-factor",
     "POST /auth/password/reset",
     "POST /auth/refresh",
+    "POST /invitations/accept",
     "POST /auth/second-factor",
     "POST /auth/second-factor/confirm",
     "POST /auth/second-factor/disable",
@@ -171,6 +172,10 @@ async def test_every_write_that_has_a_body_is_tried(platform: PlatformUnderTest)
         "POST /billing/budgets",
         "POST /billing/vouchers/redeem",
         "PUT /billing/budgets/{budget_id}",
+        "PATCH /admin/projects/{project_id}/quotas",
+        "PATCH /admin/users/{user_id}/quotas",
+        "POST /admin/users/{user_id}/suspend",
+        "PUT /admin/users/{user_id}/role",
         "PATCH /vms/{vm_id}",
         "PATCH /alerts/policies/{policy_id}",
         "POST /alerts/policies",
@@ -184,6 +189,10 @@ async def test_every_write_that_has_a_body_is_tried(platform: PlatformUnderTest)
         "POST /vms/{vm_id}/snapshots",
         "PUT /auth/profile",
         "PUT /projects/{project_id}",
+        "PATCH /projects/{project_id}/members/{member_id}",
+        "POST /projects/{project_id}/invitations",
+        "POST /invitations/accept",
+        "POST /projects/{project_id}/transfer",
         "PUT /ssh-keys/{key_id}",
     }
 
@@ -235,18 +244,20 @@ async def _given(platform: PlatformUnderTest) -> tuple[Account, dict[str, str]]:
     voucher = await platform.client.post("/admin/vouchers", json={"amount": 1, "reason": "x"}, headers=ada.headers)
     budget = {"name": "given", "amount": 1, "thresholds": [{"percent": 100}]}
     kept_budget = await platform.client.post("/billing/budgets", json=budget, headers=ada.headers)
+    member = await platform.given_member(ada, project_id, role="member")
     return ada, {
         "voucher_code": str(voucher.json()["code"]),
         "budget_id": str(kept_budget.json()["id"]),
         "record_id": str(lines.json()["items"][0]["id"]),
         "project_id": project_id,
+        "member_id": member.id,
         "vm_id": str(vm["id"]),
         "key_id": str(kept.json()["id"]),
         "template_id": str(template.json()["id"]),
         "policy_id": str(policy.json()["id"]),
         "silence_id": str(silence.json()["id"]),
         "host_name": "host-1",
-        "user_id": ada.id,
+        "user_id": member.id,
     }
 
 

@@ -207,7 +207,27 @@ def rows() -> list[tuple[sa.Table, dict[str, Any]]]:
                 "created_at": NOW,
             },
         ),
-        (vms.vm_user_data, {"vm_id": VM, "sealed": b"sealed"}),
+        (vms.vm_user_data, {"vm_id": VM, "sealed": b"sealed", "sealed_for": USER}),
+        (projects.project_members, {"project_id": PROJECT, "user_id": USER, "role": "member", "created_at": NOW}),
+        (
+            projects.project_transfers,
+            {"project_id": PROJECT, "user_id": USER, "created_at": NOW, "expires_at": LATER},
+        ),
+        (
+            projects.project_invitations,
+            {
+                "id": VM,
+                "project_id": PROJECT,
+                "email": "new@example.com",
+                "email_key": "new@example.com",
+                "role": "viewer",
+                "token_hash": "hash",
+                "invited_by": USER,
+                "created_at": NOW,
+                "sent_at": NOW,
+                "expires_at": LATER,
+            },
+        ),
         (
             vms.templates,
             {

@@ -14,7 +14,8 @@ import pytest
 from tests.support.platform import Account, PlatformUnderTest
 
 FIELDS = {
-    "id", "name", "description", "user_id", "vm_count", "active_vm_count", "total_cost", "created_at", "updated_at",
+    "id", "name", "description", "role",
+    "user_id", "vm_count", "active_vm_count", "total_cost", "created_at", "updated_at",
 }  # fmt: skip
 
 

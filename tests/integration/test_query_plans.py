@@ -47,6 +47,20 @@ FIGURES = {"sqlite_autoindex_users_2", "ix_vms_user_status"}
 """The platform's own figures count every account and every machine, along the narrowest index."""
 
 
+MEMBERS_READ = (
+    "/vms",
+    "/vms?limit=1",
+    "/vms?label_selector=env=prod,!tier",
+    "/vms/status/summary",
+    "/snapshots",
+    "/operations",
+    "/operations?status=failed",
+    "/health/audit",
+    "/monitoring/dashboard",
+)
+ADMINISTRATORS_READ = ("/admin/users", "/admin/users?role=admin", "/admin/operations", "/admin/operations?limit=1")
+
+
 @contextmanager
 def noting(database: Database) -> Iterator[dict[str, Any]]:
     """Collect the statements that the database is sent, each with the values of one run."""
@@ -161,6 +175,13 @@ async def journey(platform: PlatformUnderTest) -> None:
     await platform.client.delete(f"/snapshots/{taken.json()['id']}", headers=ada.headers)
     await platform.settle()
     await platform.client.put(f"/projects/{project_id}", json={"name": "Lab"}, headers=ada.headers)
+    bob = await platform.given_member(ada, await platform.given_project(ada, "shared"), role="member")
+    for path in (*reads[:4], *MEMBERS_READ):
+        await platform.client.get(path.replace(project_id, bob.id), headers=bob.headers)
+    admin = await platform.given_admin()
+    for path in ADMINISTRATORS_READ:
+        assert (await platform.client.get(path, headers=admin.headers)).status_code == 200, path
+    await platform.client.post("/auth/refresh", json={"refresh_token": ada.tokens["refresh_token"]})
     await _account(platform, ada)
     await platform.client.delete(f"/projects/{project_id}", headers=ada.headers)
     await platform.settle()

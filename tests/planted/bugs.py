@@ -99,7 +99,7 @@ BUGS: Final = (
     Bug(
         "a machine that was found down is billed for the time between",
         "vms/repairs.py",
-        "        await self._billing.stop_metering(seen.id, seen.user_id)\n        vm = await",
+        "        await self._stop_metering(seen)\n        vm = await",
         "        vm = await",
         (_RECONCILER,),
     ),

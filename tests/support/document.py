@@ -52,6 +52,15 @@ class Operation:
         }
 
     @property
+    def example_path(self) -> dict[str, str]:
+        """The examples of what stands in the path."""
+        return {
+            parameter["name"]: str(parameter["schema"]["examples"][0])
+            for parameter in self.what.get("parameters", ())
+            if parameter["in"] == "path"
+        }
+
+    @property
     def body_schema(self) -> dict[str, Any] | None:
         """The schema of its body, if it takes one."""
         content = self.what.get("requestBody", {}).get("content", {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -134,6 +135,23 @@ class PlatformUnderTest:
         vm = await self.get_vm(vm_id, account)
         assert vm["status"] == status
         return vm
+
+    async def given_member(self, owner: Account, project_id: str, *, role: str) -> Account:
+        """Sign somebody up and bring them into a project, by an invitation that they accept."""
+        account = await self.signup()
+        invited = await self.client.post(
+            f"/projects/{project_id}/invitations", json={"email": account.email, "role": role}, headers=owner.headers
+        )
+        assert invited.status_code == httpx.codes.CREATED, invited.text
+        token = await self.invitation_token(account.email)
+        accepted = await self.client.post("/invitations/accept", json={"token": token}, headers=account.headers)
+        assert accepted.status_code == httpx.codes.OK, accepted.text
+        return account
+
+    async def invitation_token(self, email: str) -> str:
+        """Return the token of the newest invitation that was mailed to an address."""
+        texts = [mail.get_content() for mail in await self.mails() if mail["To"] == email]
+        return str(re.findall(r"Token: (\S+)", "".join(texts))[-1])
 
     async def get_vm(self, vm_id: str, account: Account) -> dict[str, Any]:
         """Return a VM as the API shows it."""

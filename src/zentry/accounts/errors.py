@@ -23,6 +23,15 @@ class EmailTaken(Conflict):
         super().__init__("This e-mail is already registered. Log in, or sign up with another one.")
 
 
+class LastAdministrator(Conflict):
+    """It is the only account that administers the platform."""
+
+    code = "LAST_ADMINISTRATOR"
+
+    def __init__(self) -> None:
+        super().__init__("This is the last administrator. Make another one first, so that somebody can still act.")
+
+
 class WrongCredentials(NotAuthenticated):
     """The e-mail or the password is wrong; which of them is not told."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
+from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
@@ -17,7 +18,7 @@ from zentry.accounts.addresses import Network, client_address, client_agent
 from zentry.accounts.errors import AccountDeactivated, InvalidAccessToken
 from zentry.accounts.personal_tokens import hash_personal_token, is_personal_token
 from zentry.accounts.personal_tokens_repository import USE_NOTED_EVERY, PersonalTokenRepository
-from zentry.accounts.repository import SessionRepository
+from zentry.accounts.repository import MembershipRepository, SessionRepository
 from zentry.accounts.tokens import AccessClaims, AccessTokens
 from zentry.platform.caller import Caller
 from zentry.platform.clock import Clock
@@ -73,14 +74,15 @@ class Authenticator:
         async with self._database.read() as tx:
             token = await PersonalTokenRepository(tx).find_state(hash_)
             now = tx.now
-        if token is None or token.expires_at <= now:
-            raise InvalidAccessToken
+            if token is None or token.expires_at <= now:
+                raise InvalidAccessToken
+            shared = await MembershipRepository(tx).find_all(token.user_id)
         if not token.is_active:
             raise AccountDeactivated
         if token.last_used_at is None or token.last_used_at <= now - USE_NOTED_EVERY:
             async with self._database.work() as tx:
                 await PersonalTokenRepository(tx).note_use(token.id)
-        caller = Caller(user_id=token.user_id, session_id=token.id, role=token.role, scopes=token.scopes)
+        caller = Caller(user_id=token.user_id, session_id=token.id, role=token.role, scopes=token.scopes, shared=shared)
         return caller, token.expires_at
 
     async def _caller_of(self, claims: AccessClaims) -> Caller:
@@ -88,9 +90,15 @@ class Authenticator:
             session = await SessionRepository(tx).find_state(claims.session_id, user_id=claims.user_id)
             if session is None or session.revoked_at is not None or session.expires_at <= tx.now:
                 raise InvalidAccessToken
+            shared = await MembershipRepository(tx).find_all(session.user_id)
         if not session.is_active:
             raise AccountDeactivated
-        return Caller(user_id=session.user_id, session_id=claims.session_id, role=session.role)
+        return Caller(user_id=session.user_id, session_id=claims.session_id, role=session.role, shared=shared)
+
+    def forget(self, user_id: UUID) -> None:
+        """Look again at the next request of an account: what it may do has changed, here and a moment ago."""
+        for key in [key for key, verified in self._verified.items() if verified.caller.user_id == user_id]:
+            del self._verified[key]
 
     def _remember(self, key: bytes, verified: _Verified) -> None:
         self._verified[key] = verified

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from zentry.accounts.types import Client, Credentials, SessionState, SessionView, UsedToken, UserProfile
 from zentry.accounts.upserts import insert_into
-from zentry.platform.caller import Role
+from zentry.platform.caller import ProjectRole, Role
 from zentry.platform.db import Transaction, values
 from zentry.platform.etags import version_of
 from zentry.schema.accounts import (
@@ -24,7 +24,7 @@ from zentry.schema.accounts import (
     sessions,
     users,
 )
-from zentry.schema.projects import projects
+from zentry.schema.projects import project_members, projects
 from zentry.schema.vms import VMStatus, vms
 
 
@@ -326,6 +326,18 @@ class SessionRepository:
         )
 
 
+class MembershipRepository:
+    """Reads of which projects of others an account works in."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def find_all(self, user_id: UUID) -> Mapping[UUID, ProjectRole]:
+        """Return the account's role in each of them."""
+        rows = (await self._tx.execute(_SHARED, {"user_id": user_id})).all()
+        return {row.project_id: ProjectRole(row.role) for row in rows}
+
+
 class FailureRepository:
     """Counts sign-ins that have not succeeded."""
 
@@ -404,4 +416,8 @@ _STATE: Final = (
     sa.select(sessions.c.user_id, users.c.role, users.c.is_active, sessions.c.expires_at, sessions.c.revoked_at)
     .join(users, users.c.id == sessions.c.user_id)
     .where(sessions.c.id == sa.bindparam("session_id"), sessions.c.user_id == sa.bindparam("owner_id"))
+)
+
+_SHARED: Final = sa.select(project_members.c.project_id, project_members.c.role).where(
+    project_members.c.user_id == sa.bindparam("user_id")
 )

@@ -28,6 +28,40 @@ class OnDeletion(Protocol):
         ...
 
 
+class OnSuspend(Protocol):
+    """What a domain above does with the machines of an account that is shut out, where that is asked for."""
+
+    async def __call__(self, tx: Transaction, user_id: UUID) -> int:
+        """Stop them; return how many there were."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Which accounts an administrator looks for."""
+
+    email: str | None = None
+    role: Role | None = None
+    suspended: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AdministeredUser:
+    """An account as administrators see it; money in micro-credits."""
+
+    id: UUID
+    email: str
+    name: str
+    role: Role
+    is_active: bool
+    suspended_at: datetime | None
+    suspended_for: str | None
+    credits: int
+    held: int
+    created_at: datetime
+    last_login: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """Where a request comes from, as far as it can be known."""

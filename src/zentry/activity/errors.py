@@ -12,6 +12,15 @@ class OperationNotFound(NotFound):
         super().__init__("Operation")
 
 
+class OperationNotRetryable(Conflict):
+    """The operation runs, has succeeded, or is of a kind that only its owner can ask for again."""
+
+    code = "OPERATION_NOT_RETRYABLE"
+
+    def __init__(self, message: str, *, kind: str, status: str) -> None:
+        super().__init__(message, kind=kind, status=status)
+
+
 class OperationNotCancellable(Conflict):
     """The operation has ended, is being undone, or is of a kind that cannot be undone."""
 

@@ -10,7 +10,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from zentry.activity.types import AuditEntry, OperationFilter
+from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
+from zentry.projects.access import reach_of, seeing, seen_by
 from zentry.schema.events import events
 from zentry.schema.metadata import constant
 from zentry.schema.operations import OperationStatus, is_not_succeeded, operations
@@ -28,6 +30,7 @@ _OPERATION: Final[tuple[sa.ColumnElement[Any], ...]] = (
     operations.c.error_message,
     operations.c.vm_id,
     operations.c.project_id,
+    operations.c.user_id,
     operations.c.created_at,
     operations.c.started_at,
     operations.c.finished_at,
@@ -41,57 +44,80 @@ class AuditRepository:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def list_entries(self, user_id: UUID, *, limit: int, offset: int) -> Sequence[AuditEntry]:
-        """Return an account's entries, newest first."""
+    async def list_entries(self, *, caller: Caller, limit: int, offset: int) -> Sequence[AuditEntry]:
+        """Return the entries that a caller sees, newest first."""
         rows = await self._tx.execute(
             sa.select(events)
-            .where(events.c.user_id == user_id)
+            .where(seen_by(reach_of(caller), owner=events.c.user_id, project=events.c.project_id))
             .order_by(events.c.created_at.desc(), events.c.id.desc())
             .limit(limit)
-            .offset(offset)
+            .offset(offset),
+            seeing(caller),
         )
         return [_entry(row) for row in rows]
 
 
 class OperationViews:
-    """Operations as their owner may read them."""
+    """Operations as whoever sees them may read them."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def find(self, operation_id: UUID, *, user_id: UUID) -> sa.Row[Any] | None:
-        """Return an operation of an account."""
-        query = sa.select(*_OPERATION).where(operations.c.id == operation_id, operations.c.user_id == user_id)
-        return (await self._tx.execute(query)).first()
+    async def find(self, operation_id: UUID, *, caller: Caller) -> sa.Row[Any] | None:
+        """Return an operation that a caller sees."""
+        query = sa.select(*_OPERATION).where(operations.c.id == operation_id, _seen_by(caller))
+        return (await self._tx.execute(query, seeing(caller))).first()
 
     async def list(
-        self, user_id: UUID, wanted: OperationFilter, *, limit: int, after: tuple[datetime, UUID] | None
+        self, wanted: OperationFilter, *, caller: Caller, limit: int, after: tuple[datetime, UUID] | None
     ) -> Sequence[sa.Row[Any]]:
-        """Return operations of an account, the newest first, behind a row that was seen."""
-        query = (
-            sa.select(*_OPERATION)
-            .where(operations.c.user_id == user_id, *_conditions(wanted))
-            .order_by(operations.c.created_at.desc(), operations.c.id.desc())
-            .limit(limit)
-        )
-        if after is not None:
-            created_at, operation_id = after
-            query = query.where(
-                sa.tuple_(operations.c.created_at, operations.c.id)
-                < sa.tuple_(sa.literal(created_at, operations.c.created_at.type), sa.literal(operation_id, sa.Uuid))
-            )
-        return (await self._tx.execute(query)).all()
+        """Return operations that a caller sees, the newest first, behind a row that was shown."""
+        query = _page(wanted, limit=limit, after=after).where(_seen_by(caller))
+        return (await self._tx.execute(query, seeing(caller))).all()
 
-    async def has_vm(self, vm_id: UUID, *, user_id: UUID) -> bool:
-        """Tell whether the account has, or has had, this machine."""
-        query = sa.select(vms.c.id).where(vms.c.id == vm_id, vms.c.user_id == user_id)
-        return (await self._tx.execute(query)).first() is not None
+    async def find_any(self, operation_id: UUID) -> sa.Row[Any] | None:
+        """Return an operation, whoever it belongs to."""
+        return (await self._tx.execute(sa.select(*_OPERATION).where(operations.c.id == operation_id))).first()
+
+    async def list_all(
+        self, wanted: OperationFilter, *, limit: int, after: tuple[datetime, UUID] | None
+    ) -> Sequence[sa.Row[Any]]:
+        """Return everybody's operations, the newest first, behind a row that was shown."""
+        return (await self._tx.execute(_page(wanted, limit=limit, after=after))).all()
+
+    async def has_vm(self, vm_id: UUID, *, caller: Caller) -> bool:
+        """Tell whether the caller sees this machine, or has had it."""
+        seen = seen_by(reach_of(caller), owner=vms.c.user_id, project=vms.c.project_id)
+        query = sa.select(vms.c.id).where(vms.c.id == vm_id, seen)
+        return (await self._tx.execute(query, seeing(caller))).first() is not None
+
+
+def _seen_by(caller: Caller) -> sa.ColumnElement[bool]:
+    return seen_by(reach_of(caller), owner=operations.c.user_id, project=operations.c.project_id)
+
+
+def _page(wanted: OperationFilter, *, limit: int, after: tuple[datetime, UUID] | None) -> sa.Select[tuple[Any, ...]]:
+    query = (
+        sa.select(*_OPERATION)
+        .where(*_conditions(wanted))
+        .order_by(operations.c.created_at.desc(), operations.c.id.desc())
+        .limit(limit)
+    )
+    if after is None:
+        return query
+    created_at, operation_id = after
+    return query.where(
+        sa.tuple_(operations.c.created_at, operations.c.id)
+        < sa.tuple_(sa.literal(created_at, operations.c.created_at.type), sa.literal(operation_id, sa.Uuid))
+    )
 
 
 def _conditions(wanted: OperationFilter) -> list[sa.ColumnElement[bool]]:
     conditions: list[sa.ColumnElement[bool]] = []
     if wanted.vm_id is not None:
         conditions.append(operations.c.vm_id == wanted.vm_id)
+    if wanted.user_id is not None:
+        conditions.append(operations.c.user_id == wanted.user_id)
     if wanted.kind is not None:
         conditions.append(operations.c.kind == wanted.kind)
     if wanted.status is not None:

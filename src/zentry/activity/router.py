@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Final, cast
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -18,6 +19,7 @@ from zentry.platform.errors import IdempotencyMismatch, InvalidInput, NotAuthent
 from zentry.platform.ids import parse_id
 from zentry.platform.pagination import CURSOR_PATTERN, decode_cursor, encode_cursor
 from zentry.platform.web import CallerDep, Edge, EdgeDep, JSONBytes, raises
+from zentry.projects.access import RoleTooLow
 from zentry.schema.operations import OperationStatus
 from zentry.vms.answers import MAX_WAIT_SECONDS, WaitDep, WaitingFactory
 from zentry.vms.errors import VMNotFound
@@ -123,7 +125,7 @@ async def list_vm_operations(
     response_model=OperationResponse,
     responses={
         202: {"model": OperationResponse, "description": "Accepted; asked for with `Prefer: respond-async`."},
-        **raises(OperationNotFound, OperationNotCancellable, IdempotencyMismatch),
+        **raises(RoleTooLow, OperationNotFound, OperationNotCancellable, IdempotencyMismatch),
     },
 )
 async def cancel_operation(
@@ -153,6 +155,11 @@ async def _page(edge: Edge, caller: Caller, wanted: OperationFilter, *, limit: i
         found = await edge.service(ActivityService, tx).list_operations(
             wanted, limit=limit + 1, after=after, caller=caller
         )
+    return page_of(found, limit=limit)
+
+
+def page_of(found: Sequence[OperationView], *, limit: int) -> JSONBytes:
+    """Return one page of what was found, which is one more where there is another page."""
     page = found[:limit]
     more = len(found) > limit
     return JSONBytes(

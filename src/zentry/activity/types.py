@@ -31,3 +31,5 @@ class OperationFilter:
     vm_id: UUID | None = None
     status: OperationStatus | None = None
     kind: str | None = None
+    user_id: UUID | None = None
+    """Who pays; for administrators, who see everybody's."""

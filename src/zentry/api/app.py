@@ -65,12 +65,15 @@ Sign up, make a project, create a machine; it is metered by the second and stops
 TAGS: Final = (
     ("System", "What this server is, and whether it is up."),
     ("Authentication", "Sign-up, login, sessions and the account of the caller."),
-    ("Projects", "Projects hold machines."),
+    ("Projects", "Projects hold machines, and people work in them by their role."),
     ("Virtual Machines", "The life of machines: create, start, stop, restart, delete; types, images and prices."),
     ("Billing", "Credits, the lines of the bill, and what they add up to."),
     ("Monitoring", "Metrics of machines, the dashboard, and the health of the platform's parts."),
     ("Activity", "Operations: what is under way, what has ended and how."),
-    ("Administration", "For administrators only: credits, the books, the simulated world and how it fails."),
+    (
+        "Administration",
+        "For administrators only: accounts, quotas, operations, credits, the books, and the simulated world.",
+    ),
     ("Health", "Health of server and database, and their upkeep."),
     ("API Versioning", "Versions of this API, their changes, and what moving between them takes."),
 )

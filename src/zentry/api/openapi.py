@@ -42,6 +42,10 @@ _TEMPLATE: Final = {"template_id": "$response.body#/id"}
 _TOKEN: Final = {"token_id": "$response.body#/id"}
 _POLICY: Final = {"policy_id": "$response.body#/id"}
 _PROJECT: Final = {"project_id": "$response.body#/id"}
+_INVITATION: Final = {"invitation_id": "$response.body#/id", "project_id": "$response.body#/project_id"}
+_USER: Final = {"user_id": "$response.body#/users/0/id"}
+_FIRST: Final = {"operation_id": "$response.body#/operations/0/id"}
+_MEMBER: Final = {"member_id": "$response.body#/0/user_id", "project_id": "$request.path.project_id"}
 _OPERATION: Final = Link("get_operation", {"operation_id": "$response.body#/data/operation_id"})
 _CANCEL: Final = Link("cancel_operation", {"operation_id": "$response.body#/data/operation_id"})
 _REFRESH: Final = Link("refresh", body={"refresh_token": "$response.body#/refresh_token"})
@@ -64,6 +68,14 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
         Link("get_project_deletion", _PROJECT),
         Link("list_events", _PROJECT),
         Link("stream_events", _PROJECT),
+        Link("list_members", _PROJECT),
+        Link("list_invitations", _PROJECT),
+        Link("create_invitation", _PROJECT),
+        Link("get_transfer", _PROJECT),
+        Link("withdraw_transfer", _PROJECT),
+        Link("accept_transfer", _PROJECT),
+        Link("offer_transfer", {**_PROJECT}, body={"member_id": "$response.body#/user_id"}),
+        Link("change_project_quotas", _PROJECT),
         Link("update_project", _PROJECT),
         Link("delete_project", _PROJECT),
         Link("list_vms", _PROJECT),
@@ -137,6 +149,18 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
         Link("delete_alert_policy", _POLICY),
     ),
     "create_silence": (Link("delete_silence", {"silence_id": "$response.body#/id"}),),
+    "create_invitation": (Link("resend_invitation", _INVITATION), Link("revoke_invitation", _INVITATION)),
+    "list_members": (Link("remove_member", _MEMBER), Link("change_member", _MEMBER)),
+    "list_users": (
+        Link("get_user", _USER),
+        Link("suspend_user", _USER),
+        Link("resume_user", _USER),
+        Link("sign_out_user", _USER),
+        Link("reset_user_factor", _USER),
+        Link("change_user_role", _USER),
+        Link("change_user_quotas", _USER),
+    ),
+    "list_all_operations": (Link("cancel_any_operation", _FIRST), Link("retry_operation", _FIRST)),
     "get_simulator": (Link("change_host", {"host_name": "$response.body#/hosts/0/name"}),),
     "add_fault": (Link("remove_fault", {"fault_id": "$response.body#/id"}),),
     "resize_vm": (_OPERATION, _CANCEL, Link("get_vm", _SAME_VM)),

@@ -22,6 +22,13 @@ class InsufficientCredits(RuleBroken):
         )
 
 
+class PayerChanged(Conflict):
+    """The project changed hands while the request waited for its owner's account."""
+
+    def __init__(self) -> None:
+        super().__init__("The project has just got another owner. Nothing was changed; try again.")
+
+
 class AlreadyHeld(Conflict):
     """Credit is held for the resource already: somebody else has asked for it to run in the meantime."""
 

@@ -19,6 +19,7 @@ from zentry.billing.errors import (
     BalanceLimit,
     InsufficientCredits,
     NotRefundable,
+    PayerChanged,
     SelfServiceClosed,
     TooManyGrants,
 )
@@ -240,6 +241,8 @@ class BillingService:
         for covered in await self._rows.list_holds(resource_id, meters):
             captured = 0
             if covered.segment is not None:
+                if covered.segment.user_id != account.books.user_id:
+                    raise PayerChanged
                 lists = await self._rows.list_price_lists(first=covered.segment.price_version)
                 course = account.course(covered.segment, hold_id=covered.hold_id, lists=lists)
                 captured = account.close(course, account.now)

@@ -81,3 +81,20 @@ Your budget "{name}" stands at {reached} credits this month, and {threshold} is 
 A budget counts from the first of each month (UTC). You are told of a threshold once in a month.
 """,
     )
+
+
+def project_invitation(*, token: str, project: str, inviter: str, role: str, hours: int, api: str) -> Letter:
+    """Return the letter that invites into a project; `api` is where the platform is reached, as far as that is set."""
+    return Letter(
+        "You are invited to a project",
+        f"""\
+{inviter} invites you to work as {role} in the project {project} at Zentry Cloud.
+
+To accept, sign in with the address that this mail was sent to, or sign up with it. Then send this token
+within {hours} hours to POST {api}/invitations/accept:
+
+Token: {token}
+
+If you do not know what this is about, do nothing: without you nothing happens.
+""",
+    )

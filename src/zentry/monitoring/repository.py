@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from zentry.billing.reports import BillingReports
 from zentry.monitoring.types import Account, ActiveOperation, Component, Fleet, VMCondition
+from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
+from zentry.projects.access import reach_of, seeing, seen_by
 from zentry.schema.accounts import users
-from zentry.schema.billing import resource_costs
 from zentry.schema.monitoring import health_records
 from zentry.schema.operations import OperationStatus, is_active, is_pending, operations
 from zentry.schema.vms import VMStatus, vms
@@ -27,8 +29,8 @@ class MonitoringRepository:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def find_condition(self, vm_id: UUID, user_id: UUID) -> VMCondition | None:
-        """Return what is wished and known of a machine of the user's."""
+    async def find_condition(self, vm_id: UUID, *, caller: Caller) -> VMCondition | None:
+        """Return what is wished and known of a machine that a caller sees."""
         rows = await self._tx.execute(
             sa.select(
                 vms,
@@ -38,7 +40,8 @@ class MonitoringRepository:
                 operations.c.progress,
             )
             .join_from(vms, operations, (operations.c.vm_id == vms.c.id) & is_active, isouter=True)
-            .where(vms.c.id == vm_id, vms.c.user_id == user_id)
+            .where(vms.c.id == vm_id, _seen_by(caller)),
+            seeing(caller),
         )
         row = rows.one_or_none()
         if row is None:
@@ -60,14 +63,11 @@ class MonitoringRepository:
             read_at=self._tx.now,
         )
 
-    async def find_account(self, user_id: UUID) -> Account | None:
-        """Return an account's balance, its machines by status, and what they cost."""
-        charged = (
-            sa.select(sa.func.coalesce(sa.func.sum(resource_costs.c.charged_micros), 0))
-            .where(resource_costs.c.user_id == user_id)
-            .scalar_subquery()
-        )
-        query = sa.select((users.c.credits - users.c.held).label("available"), charged.label("charged"))
+    async def find_account(self, *, caller: Caller) -> Account | None:
+        """Return a caller's balance, what the own machines cost, and all that are seen by status."""
+        user_id = caller.user_id
+        # Not the sum over its machines: one that has changed hands has cost others as well.
+        query = sa.select((users.c.credits - users.c.held).label("available"), users.c.total_spent)
         row = (await self._tx.execute(query.where(users.c.id == user_id))).one_or_none()
         if row is None:
             return None
@@ -75,8 +75,8 @@ class MonitoringRepository:
         return Account(
             available=row.available,
             hourly_micros=hourly,
-            spent_micros=int(row.charged) + accrued,
-            by_status=await self._count_vms(vms.c.user_id == user_id),
+            spent_micros=row.total_spent + accrued,
+            by_status=await self._count_vms(_seen_by(caller), seeing(caller)),
         )
 
     async def ping(self) -> None:
@@ -145,10 +145,16 @@ class MonitoringRepository:
         )
         return (await self._tx.execute(sa.delete(health_records).where(health_records.c.id.in_(oldest)))).rowcount
 
-    async def _count_vms(self, which: sa.ColumnElement[bool]) -> dict[VMStatus, int]:
+    async def _count_vms(
+        self, which: sa.ColumnElement[bool], parameters: Mapping[str, Any] = MappingProxyType({})
+    ) -> dict[VMStatus, int]:
         query = sa.select(vms.c.status, sa.func.count().label("number")).where(which).group_by(vms.c.status)
-        counts = {VMStatus(row.status): row.number for row in await self._tx.execute(query)}
+        counts = {VMStatus(row.status): row.number for row in await self._tx.execute(query, dict(parameters))}
         return {status: counts.get(status, 0) for status in VMStatus}
 
     def _since(self, instant: datetime | None) -> timedelta:
         return _NONE if instant is None else max(_NONE, self._tx.now - instant)
+
+
+def _seen_by(caller: Caller) -> sa.ColumnElement[bool]:
+    return seen_by(reach_of(caller), owner=vms.c.user_id, project=vms.c.project_id)

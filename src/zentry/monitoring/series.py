@@ -18,6 +18,7 @@ from zentry.monitoring.usage import Usage, usage_of
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
 from zentry.platform.errors import InvalidInput, NotFound
+from zentry.projects.access import reach_of, seeing, seen_by
 from zentry.projects.errors import ProjectNotFound
 from zentry.schema.projects import projects
 from zentry.schema.vms import VMStatus, vms
@@ -90,31 +91,32 @@ class Subjects:
         self._tx = tx
 
     async def vm(self, vm_id: UUID | None, *, caller: Caller) -> Subject:
-        """Return one machine of the caller's."""
+        """Return one machine that the caller sees."""
         found = await self._find(Scope.VM, vm_id, caller, vms.c.id == vm_id)
         if not found.vm_ids:
             raise NotFound("VM")
         return found
 
     async def project(self, project_id: UUID | None, *, caller: Caller) -> Subject:
-        """Return the machines of a project of the caller's."""
-        query = sa.select(projects.c.id).where(projects.c.id == project_id, projects.c.user_id == caller.user_id)
-        if (await self._tx.execute(query)).first() is None:
+        """Return the machines of a project that the caller sees."""
+        seen = seen_by(reach_of(caller), owner=projects.c.user_id, project=projects.c.id)
+        query = sa.select(projects.c.id).where(projects.c.id == project_id, projects.c.deleted_at.is_(None), seen)
+        if (await self._tx.execute(query, seeing(caller))).first() is None:
             raise ProjectNotFound
         return await self._find(Scope.PROJECT, project_id, caller, vms.c.project_id == project_id)
 
     async def account(self, *, caller: Caller) -> Subject:
-        """Return all machines of the caller's."""
+        """Return all machines that the caller sees."""
         return await self._find(Scope.ACCOUNT, caller.user_id, caller, sa.true())
 
     async def _find(self, scope: Scope, id_: UUID | None, caller: Caller, which: sa.ColumnElement[bool]) -> Subject:
         query = (
             sa.select(vms.c.id, vms.c.status)
-            .where(vms.c.user_id == caller.user_id, which)
+            .where(seen_by(reach_of(caller), owner=vms.c.user_id, project=vms.c.project_id), which)
             .order_by(vms.c.created_at.desc(), vms.c.id.desc())
             .limit(MAX_MACHINES)
         )
-        rows: list[Any] = list((await self._tx.execute(query)).all())
+        rows: list[Any] = list((await self._tx.execute(query, seeing(caller))).all())
         return Subject(
             scope=scope,
             id=id_ or caller.user_id,

@@ -54,7 +54,7 @@ class MonitoringService:
     async def read_vm(self, vm_id: str, *, caller: Caller) -> VMView:
         """Return a machine of the caller's."""
         parsed = parse_id(vm_id)
-        vm = await self._vms.find(parsed, user_id=caller.user_id) if parsed else None
+        vm = await self._vms.find(parsed, caller=caller) if parsed else None
         if vm is None:
             raise NotFound("VM")
         return vm
@@ -69,17 +69,17 @@ class MonitoringService:
     async def check_vm_status(self, vm_id: str, *, caller: Caller) -> VMCondition:
         """Return what the platform wishes and knows of a machine of the caller's."""
         parsed = parse_id(vm_id)
-        condition = await self._monitoring.find_condition(parsed, caller.user_id) if parsed else None
+        condition = await self._monitoring.find_condition(parsed, caller=caller) if parsed else None
         if condition is None:
             raise NotFound("VM")
         return condition
 
     async def read_overview(self, *, caller: Caller) -> Overview:
         """Return what the caller's dashboard is drawn from."""
-        account = await self._monitoring.find_account(caller.user_id)
+        account = await self._monitoring.find_account(caller=caller)
         if account is None:
             raise NotFound("User")
-        vms = await self._vms.list_alive(caller.user_id, limit=_MAX_VMS)
+        vms = await self._vms.list_alive(caller=caller, limit=_MAX_VMS)
         return Overview(account=account, vms=vms, read_at=self._tx.now)
 
     def alerts(self, overview: Overview, *, usages: Mapping[UUID, Usage], compute: Compute) -> Sequence[Alert]:

@@ -140,6 +140,16 @@ class OperationQueue:
         row = (await self._tx.execute(query)).first()
         return None if row is None else _operation(row)
 
+    async def find_active_in_project(self, project_id: UUID) -> Operation | None:
+        """Return an operation under way for any machine of a project."""
+        query = sa.select(*_VIEW).where(operations.c.project_id == project_id, is_active).limit(1)
+        row = (await self._tx.execute(query)).first()
+        return None if row is None else _operation(row)
+
+    async def hand_over(self, project_id: UUID, *, to: UUID) -> None:
+        """Show the operations of a project, past ones too, to the account that owns it from now on."""
+        await self._tx.execute(sa.update(operations).where(operations.c.project_id == project_id).values(user_id=to))
+
     async def supersede(self, vm_id: UUID) -> None:
         """Cancel what is under way for a machine and raise its fence, so that no old order can land."""
         cancelled = await self._tx.execute(
@@ -184,6 +194,17 @@ class OperationQueue:
         await self._tx.execute(sa.update(vms).where(vms.c.id == vm_id).values(fence=vms.c.fence + 1))
         self._tx.after_commit(OPERATIONS_DUE)
         return True
+
+    async def try_now(self, operation_id: UUID) -> bool:
+        """Let an operation that waits for its next try be due; False for every other."""
+        due = await self._tx.execute(
+            sa.update(operations)
+            .where(operations.c.id == operation_id, is_pending, operations.c.not_before > self._tx.now)
+            .values(not_before=self._tx.now)
+        )
+        if due.rowcount:
+            self._tx.after_commit(OPERATIONS_DUE)
+        return due.rowcount == 1
 
     async def claim(self, *, owner: str, lease: timedelta, limit: int) -> Sequence[Claim]:
         """Take up to `limit` operations that are due, or whose worker has let its lease run out."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -18,6 +19,15 @@ class Role(StrEnum):
 _ADMIN_SCOPES: Final = frozenset({"admin:read", "admin:write"})
 
 
+class ProjectRole(StrEnum):
+    """What somebody is in a project; `projects/access.py` says what each may do."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+    VIEWER = "viewer"
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """An authenticated account, as far as the request needs to know it."""
@@ -28,6 +38,8 @@ class Caller:
     role: Role
     scopes: frozenset[str] | None = None
     """What a token may be used for; None for a session, which may do what its account may."""
+    shared: Mapping[UUID, ProjectRole] = field(default_factory=dict)
+    """The projects of others that the account is a member of. Whose a project is, its row says."""
 
     @property
     def is_admin(self) -> bool:

@@ -241,6 +241,14 @@ class QuotaSettings(Group):
     vms_per_project: int = Field(20, ge=0, le=1_000_000, description="Machines of one project.")
     snapshots_per_user: int = Field(100, ge=0, le=1_000_000, description="Snapshots of one account.")
     snapshots_per_project: int = Field(40, ge=0, le=1_000_000, description="Snapshots of one project.")
+    members_per_project: int = Field(50, ge=0, le=10_000, description="People in one project besides its owner.")
+    shared_projects_per_user: int = Field(
+        100, ge=0, le=1_000, description="Projects of others that one account may work in."
+    )
+    invitations_per_day: int = Field(
+        100, ge=0, le=100_000, description="Invitations sent by mail for the projects of one account in 24 hours."
+    )
+    invitation_hours: int = Field(168, ge=1, le=2_160, description="How long an invitation can be accepted.")
     vcpus_per_user: Counted = Field(None, description=f"vCPUs of one account; {_UNSET.format('4 vCPUs')}.")
     vcpus_per_project: Counted = Field(None, description=f"vCPUs of one project; {_UNSET.format('4 vCPUs')}.")
     memory_mib_per_user: Counted = Field(None, description=f"Memory of one account; {_UNSET.format('8192 MiB')}.")

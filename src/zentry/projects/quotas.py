@@ -15,9 +15,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from zentry.events.recorder import EventRecorder
+from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
-from zentry.platform.errors import Conflict
+from zentry.platform.errors import Conflict, NotFound
 from zentry.platform.settings import QuotaSettings
+from zentry.schema.accounts import users
 from zentry.schema.projects import projects, quotas
 from zentry.schema.vms import SnapshotStatus, is_alive, snapshots, vms
 
@@ -121,6 +124,61 @@ class Quotas:
         """Let nothing more be counted; what is there can still be given back."""
         await self._tx.execute(
             sa.update(quotas).where(quotas.c.owner_id == owner_id, quotas.c.resource == resource).values(maximum=0)
+        )
+
+
+class QuotaAdministration:
+    """Sets limits, as an administrator. Runs inside the caller's transaction and never commits."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def change_of_user(self, user_id: UUID | None, maxima: Amounts, *, caller: Caller) -> UUID:
+        """Set limits of an account."""
+        found = sa.select(users.c.id).where(users.c.id == user_id)
+        if user_id is None or (await self._tx.execute(found)).first() is None:
+            raise NotFound("User")
+        await self._change(user_id, maxima)
+        await self._record("user", user_id, maxima, owner_id=user_id, project_id=None, caller=caller)
+        return user_id
+
+    async def change_of_project(self, project_id: UUID | None, maxima: Amounts, *, caller: Caller) -> UUID:
+        """Set limits of a project that lives."""
+        found = sa.select(projects.c.user_id).where(projects.c.id == project_id, projects.c.deleted_at.is_(None))
+        owner_id = None if project_id is None else (await self._tx.execute(found)).scalar_one_or_none()
+        if project_id is None or owner_id is None:
+            raise NotFound("Project")
+        await self._change(project_id, maxima)
+        await self._record("project", project_id, maxima, owner_id=owner_id, project_id=project_id, caller=caller)
+        return project_id
+
+    async def _change(self, owner_id: UUID, maxima: Amounts) -> None:
+        for resource, maximum in maxima.items():
+            await self._tx.execute(
+                sa.update(quotas)
+                .where(quotas.c.owner_id == owner_id, quotas.c.resource == resource)
+                .values(maximum=maximum)
+            )
+
+    async def _record(
+        self,
+        resource_type: str,
+        resource_id: UUID,
+        maxima: Amounts,
+        *,
+        owner_id: UUID,
+        project_id: UUID | None,
+        caller: Caller,
+    ) -> None:
+        await EventRecorder(self._tx).record(
+            "quota.changed",
+            resource_type=resource_type,
+            resource_id=resource_id,
+            user_id=owner_id,
+            project_id=project_id,
+            cause="administrator",
+            actor_id=caller.user_id,
+            data={str(resource): maximum for resource, maximum in maxima.items()},
         )
 
 

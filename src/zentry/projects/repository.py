@@ -8,8 +8,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
 from zentry.platform.etags import ANY_VERSION, Precondition, version_of
+from zentry.projects.access import reach_of, seeing, seen_by
 from zentry.projects.types import Project, ProjectStatistics
 from zentry.schema.accounts import users
 from zentry.schema.billing import resource_costs, segments
@@ -40,30 +42,33 @@ class ProjectRepository:
             },
         )
 
-    async def list_live(self, *, user_id: UUID) -> list[Project]:
-        """Return the account's projects, newest first; its quota bounds how many."""
+    async def list_live(self, *, caller: Caller) -> list[Project]:
+        """Return the projects that a caller sees, newest first; quotas bound how many."""
+        reach = reach_of(caller)
         query = (
-            _with_figures(vms.c.user_id == user_id)
-            .where(projects.c.user_id == user_id, projects.c.deleted_at.is_(None))
+            _with_figures(seen_by(reach, owner=vms.c.user_id, project=vms.c.project_id))
+            .where(_seen_by(caller), projects.c.deleted_at.is_(None))
             .order_by(projects.c.created_at.desc(), projects.c.id.desc())
         )
-        return [Project(**row) for row in (await self._tx.execute(query)).mappings()]
+        return [Project(**row) for row in (await self._tx.execute(query, seeing(caller))).mappings()]
 
-    async def find_live(self, project_id: UUID, *, user_id: UUID) -> Project | None:
-        """Return a project of the account."""
-        query = _with_figures(vms.c.project_id == project_id).where(*_live(project_id, user_id))
-        row = (await self._tx.execute(query)).mappings().one_or_none()
+    async def find_live(self, project_id: UUID, *, caller: Caller) -> Project | None:
+        """Return a project that a caller sees."""
+        query = _with_figures(vms.c.project_id == project_id).where(
+            projects.c.id == project_id, _seen_by(caller), projects.c.deleted_at.is_(None)
+        )
+        row = (await self._tx.execute(query, seeing(caller))).mappings().one_or_none()
         return None if row is None else Project(**row)
 
-    async def get_statistics(self, project_id: UUID, *, user_id: UUID) -> ProjectStatistics:
-        """Return what a project of the account holds and costs."""
+    async def get_statistics(self, project_id: UUID, *, owner_id: UUID) -> ProjectStatistics:
+        """Return what a project holds and costs its owner."""
         by_status = (
             sa.select(vms.c.status, sa.func.count().label("machines"))
             .where(vms.c.project_id == project_id)
             .group_by(vms.c.status)
         )
         rate = sa.select(_total(segments.c.rate_micros_per_hour)).where(
-            segments.c.user_id == user_id, segments.c.ended_at.is_(None), segments.c.project_id == project_id
+            segments.c.user_id == owner_id, segments.c.ended_at.is_(None), segments.c.project_id == project_id
         )
         cost = sa.select(_total(resource_costs.c.charged_micros)).where(resource_costs.c.project_id == project_id)
         counts = {row.status: row.machines for row in await self._tx.execute(by_status)}
@@ -76,16 +81,16 @@ class ProjectRepository:
             total_cost=money.cost,
         )
 
-    async def find_version(self, project_id: UUID, *, user_id: UUID) -> datetime | None:
+    async def find_version(self, project_id: UUID, *, owner_id: UUID) -> datetime | None:
         """Return the version in which a live project is; None when it is not there."""
-        query = sa.select(version_of(projects)).where(*_live(project_id, user_id))
+        query = sa.select(version_of(projects)).where(*_live(project_id, owner_id))
         return (await self._tx.execute(query)).scalar_one_or_none()
 
     async def update(
         self,
         project_id: UUID,
         *,
-        user_id: UUID,
+        owner_id: UUID,
         name: str | None,
         description: str | None,
         match: Precondition = ANY_VERSION,
@@ -96,12 +101,12 @@ class ProjectRepository:
         request took the name just now; then the transaction is over on PostgreSQL.
         """
         changes: dict[str, Any] = {"updated_at": self._tx.now}
-        conditions = [*_live(project_id, user_id), match.holds(project_id, version_of(projects))]
+        conditions = [*_live(project_id, owner_id), match.holds(project_id, version_of(projects))]
         if description is not None:
             changes["description"] = description
         if name is not None:
             changes.update(name=name, name_key=_key(name))
-            conditions.append(~_another_of_this_name(project_id, user_id, name))
+            conditions.append(~_another_of_this_name(project_id, owner_id, name))
         try:
             result = await self._tx.execute(sa.update(projects).where(*conditions).values(**changes))
         except sa.exc.IntegrityError:
@@ -109,11 +114,11 @@ class ProjectRepository:
             return False
         return True if result.rowcount == 1 else None
 
-    async def mark_deleted(self, project_id: UUID, *, user_id: UUID, match: Precondition = ANY_VERSION) -> bool:
+    async def mark_deleted(self, project_id: UUID, *, owner_id: UUID, match: Precondition = ANY_VERSION) -> bool:
         """Take a project out of sight; False when it is not there, or of another version."""
         gone = await self._tx.execute(
             sa.update(projects)
-            .where(*_live(project_id, user_id), match.holds(project_id, version_of(projects)))
+            .where(*_live(project_id, owner_id), match.holds(project_id, version_of(projects)))
             .values(deleted_at=self._tx.now)
         )
         return gone.rowcount == 1
@@ -126,6 +131,22 @@ class ProjectRepository:
         data = (await self._tx.execute(query)).scalars().first() or {}
         return int(data.get("terminated_vms", 0))
 
+    async def change_owner(self, project: Project, *, to: UUID) -> bool:
+        """Give a live project to another account; False when that has one of its name."""
+        free = ~_another_of_this_name(project.id, to, project.name)
+        change = sa.update(projects).where(*_live(project.id, project.user_id), free)
+        try:
+            changed = await self._tx.execute(change.values(user_id=to, updated_at=self._tx.now))
+        except sa.exc.IntegrityError:
+            return False  # A project of that name was made between the look and the write; the unique index decides.
+        return changed.rowcount == 1
+
+    async def is_owned_by(self, project_id: UUID, owner_id: UUID) -> bool:
+        """Tell whether a project lives and is an account's; under the account's lock it stays so."""
+        return (
+            await self._tx.execute(sa.select(projects.c.id).where(*_live(project_id, owner_id)))
+        ).first() is not None
+
     async def lock_account(self, user_id: UUID) -> None:
         """Wait for whoever changes the account's money, and go on alone."""
         await self._tx.execute(sa.select(users.c.id).where(users.c.id == user_id).with_for_update(key_share=True))
@@ -135,14 +156,18 @@ def _key(name: str) -> str:
     return name.casefold()
 
 
-def _live(project_id: UUID, user_id: UUID) -> tuple[sa.ColumnElement[bool], ...]:
-    return projects.c.id == project_id, projects.c.user_id == user_id, projects.c.deleted_at.is_(None)
+def _seen_by(caller: Caller) -> sa.ColumnElement[bool]:
+    return seen_by(reach_of(caller), owner=projects.c.user_id, project=projects.c.id)
 
 
-def _another_of_this_name(project_id: UUID, user_id: UUID, name: str) -> sa.ColumnElement[bool]:
+def _live(project_id: UUID, owner_id: UUID) -> tuple[sa.ColumnElement[bool], ...]:
+    return projects.c.id == project_id, projects.c.user_id == owner_id, projects.c.deleted_at.is_(None)
+
+
+def _another_of_this_name(project_id: UUID, owner_id: UUID, name: str) -> sa.ColumnElement[bool]:
     other = projects.alias("other")
     return sa.exists().where(
-        other.c.user_id == user_id,
+        other.c.user_id == owner_id,
         other.c.name_key == _key(name),
         other.c.deleted_at.is_(None),
         other.c.id != project_id,

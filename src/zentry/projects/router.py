@@ -12,6 +12,7 @@ from zentry.platform.errors import IdempotencyMismatch, InvalidInput, Preconditi
 from zentry.platform.ids import parse_id
 from zentry.platform.web import WITH_ETAG, CallerDep, EdgeDep, MatchDep, raises
 from zentry.platform.wire import APIResponse
+from zentry.projects.access import RoleTooLow
 from zentry.projects.errors import ProjectNameTaken, ProjectNotFound, ProjectProtected
 from zentry.projects.quotas import QuotaExceeded
 from zentry.projects.schemas import ProjectCreate, ProjectResponse, ProjectStatisticsResponse, ProjectUpdate
@@ -22,12 +23,12 @@ router = APIRouter(prefix="/projects", tags=["Projects"])
 ProjectId = Annotated[str, Path(description="Id of a project.", examples=["0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"])]
 
 
-@router.get("", summary="List projects", response_description="Your projects, newest first.")
+@router.get("", summary="List projects", response_description="The projects, newest first.")
 async def list_projects(caller: CallerDep, edge: EdgeDep) -> list[ProjectResponse]:
-    """All of your projects, each with the number of its VMs and what they have cost."""
+    """Your projects and those that you are a member of, each with the number of its VMs and what they have cost."""
     async with edge.read() as tx:
         projects = await edge.service(ProjectService, tx).get_projects(caller=caller)
-    return [ProjectResponse.of(project) for project in projects]
+    return [ProjectResponse.of(project, caller) for project in projects]
 
 
 @router.post(
@@ -53,7 +54,7 @@ async def create_project(
 
         project = await service.get_project(await once.resource(tx, create), caller=caller)
     response.headers.update({"ETag": project.etag, **once.headers})
-    return ProjectResponse.of(project)
+    return ProjectResponse.of(project, caller)
 
 
 @router.get(
@@ -75,7 +76,7 @@ async def get_project_statistics(project_id: ProjectId, caller: CallerDep, edge:
     response_description="The project as it is now.",
     responses={
         200: WITH_ETAG,
-        **raises(InvalidInput, ProjectNotFound, ProjectNameTaken, PreconditionFailed, IdempotencyMismatch),
+        **raises(InvalidInput, RoleTooLow, ProjectNotFound, ProjectNameTaken, PreconditionFailed, IdempotencyMismatch),
     },
 )
 async def update_project(
@@ -99,14 +100,14 @@ async def update_project(
 
         project = await service.get_project(await once.resource(tx, update), caller=caller)
     response.headers.update({"ETag": project.etag, **once.headers})
-    return ProjectResponse.of(project)
+    return ProjectResponse.of(project, caller)
 
 
 @router.delete(
     "/{project_id}",
     summary="Delete a project",
     response_description="The project is gone and its VMs are on their way out.",
-    responses=raises(ProjectNotFound, ProjectProtected, PreconditionFailed, IdempotencyMismatch),
+    responses=raises(RoleTooLow, ProjectNotFound, ProjectProtected, PreconditionFailed, IdempotencyMismatch),
 )
 async def delete_project(
     project_id: ProjectId, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep, match: MatchDep

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, cast
 from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from zentry.platform import money
-from zentry.platform.wire import ReadModel, WriteModel, none_of, pattern_in_words
-from zentry.projects.quotas import Drift, Quota, Resource
+from zentry.platform.caller import Caller, ProjectRole
+from zentry.platform.wire import WHOLE, ReadModel, WriteModel, none_of, pattern_in_words
+from zentry.projects.access import role_in
+from zentry.projects.quotas import Amounts, Drift, Quota, Resource
 from zentry.projects.types import Project, ProjectStatistics
 from zentry.schema.vms import VMStatus
 
@@ -74,6 +76,7 @@ class ProjectResponse(ReadModel):
     name: str = Field(examples=[_EXAMPLE["name"]])
     description: str = Field(description="Empty when there is none.", examples=[_EXAMPLE["description"]])
     user_id: UUID = Field(description="Whose it is, and who pays.")
+    role: ProjectRole = Field(description="What you are in it; it decides what you may do.", examples=["owner"])
     vm_count: int = Field(description="VMs that are not terminated.", examples=[3])
     active_vm_count: int = Field(description="VMs that run.", examples=[2])
     total_cost: float = Field(
@@ -83,13 +86,14 @@ class ProjectResponse(ReadModel):
     updated_at: datetime | None = Field(description="Null until the first change.")
 
     @classmethod
-    def of(cls, project: Project) -> ProjectResponse:
-        """Return the project as clients see it."""
+    def of(cls, project: Project, caller: Caller) -> ProjectResponse:
+        """Return the project as this caller sees it."""
         return ProjectResponse(
             id=project.id,
             name=project.name,
             description=project.description,
             user_id=project.user_id,
+            role=role_in(caller, project_id=project.id, owner_id=project.user_id),
             vm_count=project.vm_count,
             active_vm_count=project.active_vm_count,
             total_cost=money.to_credits(project.total_cost),
@@ -154,6 +158,32 @@ class QuotasResponse(ReadModel):
             for quota in quotas
         ]
         return cls(scope=scope, owner_id=owner_id, quotas=usages)
+
+
+_Limit = Annotated[int, Field(ge=0, le=2_000_000_000), WHOLE]
+
+
+class ProjectQuotas(WriteModel):
+    """Limits of a project; what is left out stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"vms": 40}]})
+
+    vms: _Limit | None = Field(default=None, description="VMs that are not terminated.")
+    vcpus: _Limit | None = Field(default=None, description="vCPUs of all VMs.")
+    memory_mib: _Limit | None = Field(default=None, description="Memory of all VMs.")
+    disk_gib: _Limit | None = Field(default=None, description="Disk of all VMs.")
+    snapshots: _Limit | None = Field(default=None, description="Snapshots.")
+
+    @property
+    def amounts(self) -> Amounts:
+        """What was named."""
+        return cast("Amounts", self.model_dump(exclude_none=True))
+
+
+class AccountQuotas(ProjectQuotas):
+    """Limits of an account; what is left out stays as it is."""
+
+    projects: _Limit | None = Field(default=None, description="Projects that it owns.")
 
 
 class DriftItem(ReadModel):

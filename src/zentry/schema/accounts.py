@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from zentry.platform.caller import Role
 from zentry.platform.db.types import Document, Instant
-from zentry.schema.metadata import metadata, one_of, sealed_for
+from zentry.schema.metadata import constant, metadata, one_of, sealed_for
 
 
 class LinkPurpose(StrEnum):
@@ -55,12 +55,17 @@ users = sa.Table(
     ),
     sa.Column("discount_basis_points", sa.Integer, nullable=False, server_default="0"),
     sa.Column("grants_end_at", Instant, comment="When the next grant ends."),
+    sa.Column("suspended_at", Instant, comment="Since when an administrator shuts it out."),
+    sa.Column("suspended_for", sa.Text, comment="The administrator's reason."),
     sa.UniqueConstraint("email_key"),
     sa.CheckConstraint("held BETWEEN 0 AND credits", name="never_overspent"),
     sa.CheckConstraint("total_spent >= 0", name="spent_not_negative"),
     sa.CheckConstraint("discount_basis_points BETWEEN 0 AND 10000", name="discount_within_the_whole"),
     one_of("role", Role),
+    sa.Index("ix_users_created_at", "created_at", "id"),
 )
+is_administrator = users.c.role == constant(Role.ADMIN)
+sa.Index("ix_users_administrators", users.c.id, postgresql_where=is_administrator, sqlite_where=is_administrator)
 sa.Index(
     "ix_users_meter_due_at",
     users.c.meter_due_at,

@@ -25,6 +25,7 @@ events = sa.Table(
     sa.Column("data", Document, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Index("ix_events_user_created", "user_id", "created_at", "id"),
+    sa.Index("ix_events_project_created", "project_id", "created_at", "id"),
     sa.Index("ix_events_resource", "resource_id", "created_at"),
     sa.Index("ix_events_created_at", "created_at"),
 )

@@ -56,6 +56,8 @@ sa.Index("ix_operations_due", operations.c.not_before, postgresql_where=is_pendi
 sa.Index("ix_operations_lease", operations.c.lease_until, postgresql_where=is_running, sqlite_where=is_running)
 sa.Index("ix_operations_vm", operations.c.vm_id, operations.c.created_at)
 sa.Index("ix_operations_user", operations.c.user_id, operations.c.created_at, operations.c.id)
+sa.Index("ix_operations_project", operations.c.project_id, operations.c.created_at, operations.c.id)
+sa.Index("ix_operations_created_at", operations.c.created_at, operations.c.id)
 is_not_succeeded = operations.c.status != constant("succeeded")
 sa.Index(
     "ix_operations_user_status",

@@ -27,6 +27,7 @@ class StopReason(StrEnum):
     CREDIT = "credit"
     HOST = "host"
     BUDGET = "budget"
+    ADMINISTRATOR = "administrator"
 
 
 class SnapshotStatus(StrEnum):
@@ -118,6 +119,8 @@ sa.Index(
     postgresql_where=is_out_of_credit,
     sqlite_where=is_out_of_credit,
 )
+is_being_cloned = sa.and_(vms.c.status == constant("creating"), vms.c.snapshot_id.is_not(None))
+sa.Index("ix_vms_being_cloned", vms.c.snapshot_id, postgresql_where=is_being_cloned, sqlite_where=is_being_cloned)
 sa.Index("ix_vms_alive", vms.c.id, postgresql_where=is_alive, sqlite_where=is_alive)
 
 reconciler_regions = sa.Table(
@@ -196,8 +199,9 @@ vm_user_data = sa.Table(
     metadata,
     sa.Column("vm_id", sa.Uuid, sa.ForeignKey("vms.id"), primary_key=True),
     sa.Column(
-        "sealed", sa.LargeBinary, nullable=False, comment="Removed with the machine.", info=sealed_for("vms.user_id")
+        "sealed", sa.LargeBinary, nullable=False, comment="Removed with the machine.", info=sealed_for("sealed_for")
     ),
+    sa.Column("sealed_for", sa.Uuid, nullable=False, comment="The account that sent it; the key depends on it."),
 )
 
 templates = sa.Table(

@@ -11,6 +11,7 @@ from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
 from zentry.platform.errors import Conflict
 from zentry.platform.settings import Settings
+from zentry.projects.access import Right
 from zentry.projects.quotas import Amounts
 from zentry.schema.vms import VMStatus
 from zentry.vms.errors import EngineCannot, SizeUnchanged
@@ -32,7 +33,7 @@ class VMChangeService(VMService):
 
         The disk grows to that of the new type and never shrinks, so that a smaller type keeps it.
         """
-        vm = await self.get_vm(vm_id, caller=caller)
+        vm = await self.get_vm(vm_id, caller=caller, right=Right.OPERATE)
         await self._ensure_idle(vm)
         ensure_allowed(vm.status, VMRequest.RESIZE)
         if not self._capabilities.resize:
@@ -44,7 +45,7 @@ class VMChangeService(VMService):
 
     async def rebuild_vm(self, vm_id: UUID | None, *, image: str, caller: Caller) -> Operation:
         """Ask for a machine's disk to begin afresh from an image; its name, address and size stay."""
-        vm = await self.get_vm(vm_id, caller=caller)
+        vm = await self.get_vm(vm_id, caller=caller, right=Right.OPERATE)
         await self._ensure_idle(vm)
         ensure_allowed(vm.status, VMRequest.REBUILD)
         if not self._capabilities.rebuild:

@@ -13,6 +13,7 @@ from zentry.platform.errors import IdempotencyMismatch, InvalidInput, Preconditi
 from zentry.platform.ids import parse_id
 from zentry.platform.web import CallerDep, EdgeDep, MatchDep, raises
 from zentry.platform.wire import APIResponse
+from zentry.projects.access import RoleTooLow
 from zentry.projects.quotas import QuotaExceeded
 from zentry.vms.answers import WaitDep
 from zentry.vms.changes import VMChangeService
@@ -35,6 +36,7 @@ ACCEPTED: Final[dict[int | str, dict[str, Any]]] = {
         **raises(
             InvalidInput,
             InsufficientCredits,
+            RoleTooLow,
             VMNotFound,
             InvalidTransition,
             VMBusy,
@@ -77,7 +79,14 @@ async def resize_vm(
     responses={
         **ACCEPTED,
         **raises(
-            InvalidInput, VMNotFound, InvalidTransition, VMBusy, EngineCannot, PreconditionFailed, IdempotencyMismatch
+            InvalidInput,
+            RoleTooLow,
+            VMNotFound,
+            InvalidTransition,
+            VMBusy,
+            EngineCannot,
+            PreconditionFailed,
+            IdempotencyMismatch,
         ),
     },
 )

@@ -31,8 +31,10 @@ async def get_project(project_id: ProjectId, caller: CallerDep, edge: EdgeDep) -
     """A project with its machines: live ones first and then the newest, at most 500 of them."""
     async with edge.read() as tx:
         project = await edge.service(ProjectService, tx).get_project(parse_id(project_id), caller=caller)
-        machines = await VMViews(tx).list(caller.user_id, VMFilter(project_id=project.id), limit=_MOST_VMS)
-    return JSONBytes({**ProjectResponse.of(project).model_dump(), "vms": machines}, headers={"ETag": project.etag})
+        machines = await VMViews(tx).list(VMFilter(project_id=project.id), caller=caller, limit=_MOST_VMS)
+    return JSONBytes(
+        {**ProjectResponse.of(project, caller).model_dump(), "vms": machines}, headers={"ETag": project.etag}
+    )
 
 
 @router.get("/{project_id}/deletion", summary="Preview a project's deletion", responses=raises(NotFound))

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from zentry.billing.errors import AlreadyHeld, InsufficientCredits
+from zentry.billing.errors import AlreadyHeld, InsufficientCredits, PayerChanged
 from zentry.billing.service import BillingService
 from zentry.compute.types import Observation, Power
 from zentry.events.recorder import EventRecorder
@@ -137,7 +137,7 @@ class Repairs:
 
         Raises `MovedOn` when something has happened to it since; the caller's transaction is void then.
         """
-        await self._billing.stop_metering(seen.id, seen.user_id)
+        await self._stop_metering(seen)
         vm = await VMRepository(self._tx).find(seen.id)
         assert vm is not None, "machines are never deleted from the table"
         operation, reason = await self._start(vm)
@@ -188,6 +188,12 @@ class Repairs:
             raise MovedOn
         await self._record(f"vm.found_{finding}", seen)
         return int(fence)
+
+    async def _stop_metering(self, seen: Row) -> None:
+        try:
+            await self._billing.stop_metering(seen.id, seen.user_id)
+        except PayerChanged as error:
+            raise MovedOn from error
 
     async def _start(self, vm: VM) -> tuple[Operation | None, StopReason]:
         """Enqueue a start; without one, tell why the machine stays down."""

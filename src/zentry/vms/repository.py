@@ -10,8 +10,10 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from zentry.operations.types import Claim
+from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction, values
 from zentry.platform.etags import ANY_VERSION, Precondition, version_of
+from zentry.projects.access import Reach, reach_of, seeing, seen_by
 from zentry.projects.quotas import Amounts
 from zentry.schema.metadata import constant
 from zentry.schema.projects import projects
@@ -51,14 +53,19 @@ _VM: Final[tuple[sa.ColumnElement[Any], ...]] = (
     vms.c.ssh_keys,
     vms.c.has_user_data,
 )
-_USER_DATA: Final = sa.select(vm_user_data.c.sealed).where(vm_user_data.c.vm_id == sa.bindparam("vm_id"))
-_FIND: Final = sa.select(*_VM).where(vms.c.id == sa.bindparam("vm_id"))
-_FIND_OF_USER: Final = _FIND.where(vms.c.user_id == sa.bindparam("owner_id"))
-_PROJECT: Final = sa.select(projects.c.id).where(
-    projects.c.id == sa.bindparam("project", type_=sa.Uuid),
-    projects.c.user_id == sa.bindparam("user", type_=sa.Uuid),
-    projects.c.deleted_at.is_(None),
+_USER_DATA: Final = sa.select(vm_user_data.c.sealed, vm_user_data.c.sealed_for).where(
+    vm_user_data.c.vm_id == sa.bindparam("vm_id")
 )
+_FIND: Final = sa.select(*_VM).where(vms.c.id == sa.bindparam("vm_id"))
+_FIND_SEEN: Final = {
+    reach: _FIND.where(seen_by(reach, owner=vms.c.user_id, project=vms.c.project_id)) for reach in Reach
+}
+_OWNER: Final = sa.select(projects.c.user_id).where(
+    projects.c.id == sa.bindparam("project", type_=sa.Uuid), projects.c.deleted_at.is_(None)
+)
+_OWNER_SEEN: Final = {
+    reach: _OWNER.where(seen_by(reach, owner=projects.c.user_id, project=projects.c.id)) for reach in Reach
+}
 _INSTANCE_TYPES: Final = sa.select(
     instance_types.c.name,
     instance_types.c.vcpus,
@@ -84,12 +91,12 @@ class VMRepository:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def find(self, vm_id: UUID, *, user_id: UUID | None = None) -> VM | None:
-        """Return a machine, of one account where that is given."""
-        if user_id is None:
+    async def find(self, vm_id: UUID, *, caller: Caller | None = None) -> VM | None:
+        """Return a machine, as far as it is there for a caller where one is given."""
+        if caller is None:
             found = await self._tx.execute(_FIND, {"vm_id": vm_id})
         else:
-            found = await self._tx.execute(_FIND_OF_USER, {"vm_id": vm_id, "owner_id": user_id})
+            found = await self._tx.execute(_FIND_SEEN[reach_of(caller)], {"vm_id": vm_id, **seeing(caller)})
         row = found.first()
         return None if row is None else _vm(row)
 
@@ -98,9 +105,19 @@ class VMRepository:
         query = sa.select(*_VM).where(vms.c.project_id == project_id, is_alive).order_by(vms.c.created_at, vms.c.id)
         return [_vm(row) for row in (await self._tx.execute(query)).all()]
 
-    async def has_project(self, project_id: UUID, *, user_id: UUID) -> bool:
-        """Tell whether a project lives and is the account's."""
-        return (await self._tx.execute(_PROJECT, {"project": project_id, "user": user_id})).first() is not None
+    async def list_running_of(self, user_id: UUID) -> Sequence[UUID]:
+        """Return the running machines of an account; its quota bounds how many."""
+        query = sa.select(vms.c.id).where(vms.c.user_id == user_id, vms.c.status == constant(VMStatus.RUNNING))
+        return (await self._tx.execute(query.order_by(vms.c.id))).scalars().all()
+
+    async def find_owner(self, project_id: UUID, *, caller: Caller) -> UUID | None:
+        """Return who owns, and so pays for, a living project that a caller sees."""
+        parameters = {"project": project_id, **seeing(caller)}
+        return (await self._tx.execute(_OWNER_SEEN[reach_of(caller)], parameters)).scalar_one_or_none()
+
+    async def is_owned_by(self, project_id: UUID, user_id: UUID) -> bool:
+        """Tell whether a project lives and is an account's; under the account's lock it stays so."""
+        return (await self._tx.execute(_OWNER, {"project": project_id})).scalar_one_or_none() == user_id
 
     async def insert(self, vm: VM, extras: Extras, *, keys: Sequence[SSHKey] = ()) -> bool:
         """Write a new machine; False when its name is taken in the project."""
@@ -133,7 +150,10 @@ class VMRepository:
         if inserted:
             await self._insert_labels(vm.id, vm.user_id, extras.labels)
         if inserted and extras.user_data is not None:
-            await self._tx.execute(sa.insert(vm_user_data), {"vm_id": vm.id, "sealed": extras.user_data})
+            await self._tx.execute(
+                sa.insert(vm_user_data),
+                {"vm_id": vm.id, "sealed": extras.user_data, "sealed_for": extras.sealed_for or vm.user_id},
+            )
         return inserted
 
     async def change(self, vm: VM, changes: VMChanges, *, match: Precondition = ANY_VERSION) -> bool | None:
@@ -175,10 +195,10 @@ class VMRepository:
         query = sa.select(vms.c.id).where(vms.c.id == vm_id, is_out_of_credit)
         return (await self._tx.execute(query)).first() is not None
 
-    async def find_user_data(self, vm_id: UUID) -> bytes | None:
-        """Return what was sealed for a machine."""
-        sealed: bytes | None = (await self._tx.execute(_USER_DATA, {"vm_id": vm_id})).scalar_one_or_none()
-        return sealed
+    async def find_user_data(self, vm_id: UUID) -> tuple[bytes, UUID] | None:
+        """Return what was sealed for a machine, and for whom."""
+        row = (await self._tx.execute(_USER_DATA, {"vm_id": vm_id})).one_or_none()
+        return None if row is None else (row.sealed, row.sealed_for)
 
     async def forget_user_data(self, vm_id: UUID) -> None:
         """Remove what was sealed for a machine that is gone."""
@@ -192,6 +212,7 @@ class VMRepository:
         self,
         vm_id: UUID,
         *,
+        owner_id: UUID,
         seen: VMStatus,
         wanted: str,
         reason: StopReason | None = None,
@@ -200,12 +221,14 @@ class VMRepository:
     ) -> bool:
         """Record what is wanted of a machine that is in the state that was seen, and in a version that is meant.
 
-        A protected machine is never to go.
+        A protected machine is never to go. One whose project has changed hands since is not as it was seen:
+        the money was asked of somebody who does not pay for it any more.
         """
         wished = await self._tx.execute(
             sa.update(vms)
             .where(
                 vms.c.id == vm_id,
+                vms.c.user_id == owner_id,
                 vms.c.status == seen,
                 match.holds(vm_id, version_of(vms)),
                 *((vms.c.delete_protection.is_(False),) if wanted == "terminated" else ()),
@@ -217,9 +240,7 @@ class VMRepository:
     async def touch(self, vm: VM, *, match: Precondition) -> bool:
         """Make another version of a machine of which something was asked; False unless it is as it was seen."""
         touched = await self._tx.execute(
-            sa.update(vms)
-            .where(vms.c.id == vm.id, vms.c.status == vm.status, match.holds(vm.id, version_of(vms)))
-            .values(updated_at=self._tx.now)
+            sa.update(vms).where(*_as_seen(vm), match.holds(vm.id, version_of(vms))).values(updated_at=self._tx.now)
         )
         return touched.rowcount == 1
 
@@ -227,7 +248,7 @@ class VMRepository:
         """Record what a machine counts beyond its size; False unless it is in the state that was seen, and meant."""
         counted = await self._tx.execute(
             sa.update(vms)
-            .where(vms.c.id == vm.id, vms.c.status == vm.status, match.holds(vm.id, version_of(vms)))
+            .where(*_as_seen(vm), match.holds(vm.id, version_of(vms)))
             .values(
                 extra_vcpus=extra["vcpus"],
                 extra_memory_mib=extra["memory_mib"],
@@ -258,6 +279,10 @@ class VMRepository:
     async def list_images(self) -> Sequence[Image]:
         """Return the images in the order of the catalogue."""
         return [Image(*values(row)) for row in (await self._tx.execute(_IMAGES)).all()]
+
+
+def _as_seen(vm: VM) -> tuple[sa.ColumnElement[bool], ...]:
+    return vms.c.id == vm.id, vms.c.user_id == vm.user_id, vms.c.status == vm.status
 
 
 def _another_of_this_name(vm: VM, name: str) -> sa.ColumnElement[bool]:

@@ -24,6 +24,7 @@ from zentry.platform.ids import parse_id
 from zentry.platform.pagination import CURSOR_PATTERN, decode_cursor, encode_cursor
 from zentry.platform.web import WITH_ETAG, CallerDep, Edge, EdgeDep, JSONBytes, MatchDep, SealerDep, raises
 from zentry.platform.wire import APIResponse
+from zentry.projects.access import RoleTooLow
 from zentry.projects.quotas import QuotaExceeded
 from zentry.schema.vms import VMStatus
 from zentry.vms.answers import WaitDep
@@ -91,17 +92,20 @@ async def list_vms(
         str | None, Query(pattern=CURSOR_PATTERN, description="`next_cursor` of the page before.")
     ] = None,
 ) -> JSONBytes:
-    """Your machines, live ones first and then the newest; terminated ones stay in the list."""
+    """Your machines and those of projects that you are a member of, live ones first and then the newest.
+
+    Terminated ones stay in the list.
+    """
     after = None if cursor is None else decode_cursor(cursor)
     labels = () if label_selector is None else parse_selector(label_selector)
     async with edge.read() as tx:
         own = await _own_project(tx, project_id, caller)
         wanted = VMFilter(status=status, project_id=own, name=name, labels=labels)
         views = VMViews(tx)
-        found = await views.list(caller.user_id, wanted, limit=limit + 1, after=after)
+        found = await views.list(wanted, caller=caller, limit=limit + 1, after=after)
         more = len(found) > limit
         page = found[:limit]
-        total = await views.count(caller.user_id, wanted) if more or after else len(page)
+        total = await views.count(wanted, caller=caller) if more or after else len(page)
     filters = {"status": status, "project_id": project_id, "name": name, "label_selector": label_selector}
     return JSONBytes(
         {
@@ -124,6 +128,7 @@ async def list_vms(
         **raises(
             InsufficientCredits,
             BudgetExceeded,
+            RoleTooLow,
             NotFound,
             VMNameTaken,
             QuotaExceeded,
@@ -152,7 +157,9 @@ async def create_vm(
     if body.snapshot_id and snapshot_id is None:
         raise SnapshotNotFound
     sealed = sealer.seal(body.user_data, owner=caller.user_id) if body.user_data else None
-    extras = Extras(body.labels, body.delete_protection, snapshot_id, parse_key_ids(body.ssh_keys), sealed)
+    extras = Extras(
+        body.labels, body.delete_protection, snapshot_id, parse_key_ids(body.ssh_keys), sealed, caller.user_id
+    )
     async with edge.work() as tx:
         service = edge.service(VMService, tx)
 
@@ -200,9 +207,9 @@ async def get_pricing(request: Request, edge: EdgeDep) -> Response:
 
 @router.get("/status/summary", summary="Summarise VMs")
 async def get_status_summary(caller: CallerDep, edge: EdgeDep) -> StatusSummary:
-    """Counts, cost and uptime of your machines."""
+    """Counts, cost and uptime of the machines that you see."""
     async with edge.read() as tx:
-        return summarise(await VMViews(tx).list(caller.user_id, VMFilter(), limit=10_000))
+        return summarise(await VMViews(tx).list(VMFilter(), caller=caller, limit=10_000))
 
 
 @router.get(
@@ -220,7 +227,7 @@ async def get_vm(vm_id: VMId, caller: CallerDep, edge: EdgeDep) -> JSONBytes:
     response_model=VMResponse,
     responses={
         200: WITH_ETAG,
-        **raises(VMNotFound, VMNameTaken, InvalidTransition, PreconditionFailed, IdempotencyMismatch),
+        **raises(RoleTooLow, VMNotFound, VMNameTaken, InvalidTransition, PreconditionFailed, IdempotencyMismatch),
     },
 )
 async def change_vm(
@@ -239,7 +246,9 @@ async def change_vm(
     return JSONBytes(view, headers={"ETag": _etag(view), **once.headers})
 
 
-_POWER_ERRORS: Final = raises(VMNotFound, InvalidTransition, VMBusy, PreconditionFailed, IdempotencyMismatch)
+_POWER_ERRORS: Final = raises(
+    RoleTooLow, VMNotFound, InvalidTransition, VMBusy, PreconditionFailed, IdempotencyMismatch
+)
 _ACCEPTED: Final[dict[int | str, dict[str, Any]]] = {
     202: {"model": APIResponse, "description": "Accepted; asked for with `Prefer: respond-async`."}
 }
@@ -314,7 +323,7 @@ async def restart_vm(
 @router.delete(
     "/{vm_id}",
     summary="Delete a VM",
-    responses={**_ACCEPTED, **raises(VMNotFound, VMProtected, PreconditionFailed, IdempotencyMismatch)},
+    responses={**_ACCEPTED, **raises(RoleTooLow, VMNotFound, VMProtected, PreconditionFailed, IdempotencyMismatch)},
 )
 async def delete_vm(
     vm_id: VMId,
@@ -381,7 +390,7 @@ def parse_key_ids(texts: Sequence[str]) -> tuple[UUID, ...]:
 
 async def _view(edge: Edge, vm_id: UUID | None, caller: Caller) -> VMView:
     async with edge.read() as tx:
-        view = None if vm_id is None else await VMViews(tx).find(vm_id, user_id=caller.user_id)
+        view = None if vm_id is None else await VMViews(tx).find(vm_id, caller=caller)
     if view is None:
         raise VMNotFound
     return view
@@ -395,7 +404,7 @@ async def _own_project(tx: Transaction, text: str | None, caller: Caller) -> UUI
     if text is None:
         return None
     project_id = parse_id(text)
-    if project_id is None or not await VMViews(tx).has_project(project_id, user_id=caller.user_id):
+    if project_id is None or not await VMViews(tx).has_project(project_id, caller=caller):
         raise NotFound("Project")
     return project_id
 

@@ -25,6 +25,7 @@ from zentry.platform.db import Transaction
 from zentry.platform.errors import Conflict, InvalidInput, NotFound
 from zentry.platform.etags import ANY_VERSION, Precondition
 from zentry.platform.settings import Settings
+from zentry.projects.access import Right, ensure_may
 from zentry.projects.errors import ProjectProtected
 from zentry.projects.quotas import Quotas
 from zentry.schema.vms import SnapshotStatus, StopReason, VMStatus
@@ -54,6 +55,15 @@ _MOST_NAMED: Final = 10
 class VMService:
     """The rules about VMs. Runs inside the caller's transaction and never commits."""
 
+    ASKED_AGAIN: Final[Mapping[str, VMRequest | None]] = {
+        CREATE: VMRequest.START,
+        START: VMRequest.START,
+        RESTART: VMRequest.START,
+        STOP: VMRequest.STOP,
+        DELETE: None,
+    }
+    """What an administrator may ask for when an operation of a kind has failed."""
+
     def __init__(self, tx: Transaction, settings: Settings) -> None:
         self._tx = tx
         self._settings = settings
@@ -73,11 +83,12 @@ class VMService:
         self._match = match
         return self
 
-    async def get_vm(self, vm_id: UUID | None, *, caller: Caller) -> VM:
-        """Return a machine of the caller, or raise `VMNotFound`."""
-        vm = None if vm_id is None else await self._vms.find(vm_id, user_id=caller.user_id)
+    async def get_vm(self, vm_id: UUID | None, *, caller: Caller, right: Right = Right.READ) -> VM:
+        """Return a machine that the caller sees and has a right to, or raise `VMNotFound` or `RoleTooLow`."""
+        vm = None if vm_id is None else await self._vms.find(vm_id, caller=caller)
         if vm is None:
             raise VMNotFound
+        ensure_may(caller, right, project_id=vm.project_id, owner_id=vm.user_id)
         if self._match.is_given:  # A plain answer before any rule is looked at; the wish decides.
             self._match.ensure(vm.id, await self._vms.find_version(vm.id))
         return vm
@@ -100,16 +111,18 @@ class VMService:
             raise InvalidInput.at("image", "Send an image or a snapshot_id, one of them, or a template_id.")
         if image is not None:
             await self._choices.ensure_image(image)
-        if project_id is None or not await self._vms.has_project(project_id, user_id=caller.user_id):
+        payer_id = None if project_id is None else await self._vms.find_owner(project_id, caller=caller)
+        if project_id is None or payer_id is None:
             raise NotFound("Project")
+        ensure_may(caller, Right.OPERATE, project_id=project_id, owner_id=payer_id)
         keys = await self._get_keys(extras.ssh_key_ids, caller=caller)
         if extras.snapshot_id is not None:
-            await self._billing.lock_account(caller.user_id)  # Whoever deletes the snapshot holds this lock as well.
-            image = (await self._get_source(extras.snapshot_id, size, caller=caller)).image
+            source = await self._lock_source(extras.snapshot_id, payer_id=payer_id, caller=caller)
+            image = _fitting(source, size).image
         assert image is not None, "one of the two was given"
         vm = VM(
             id=self._tx.new_id(),
-            user_id=caller.user_id,
+            user_id=payer_id,
             project_id=project_id,
             name=name,
             instance_type=size.name,
@@ -126,18 +139,20 @@ class VMService:
         )
         prices = await self._billing.get_price_list()
         await self._billing.hold(vm.resource, prices=prices, with_fee=True)
-        await self._budgets.ensure_may_create(caller.user_id, project_id=project_id, labels=extras.labels)
+        if not await self._vms.is_owned_by(project_id, payer_id):
+            raise NotFound("Project")  # It has changed hands, or has gone, while its owner's account was waited for.
+        await self._budgets.ensure_may_create(payer_id, project_id=project_id, labels=extras.labels)
         address = await self._addresses.lease(vm.id)
         if not await self._vms.insert(replace(vm, ip_address=address), extras, keys=keys):
             raise VMNameTaken(name)
-        await self._quotas.take_all((caller.user_id, project_id), vm.counted)
+        await self._quotas.take_all((payer_id, project_id), vm.counted)
         operation = await self._enqueue(CREATE, vm, price_version=prices.version)
         await self._record("vm.create_requested", vm, operation, caller=caller, name=name, instance_type=size.name)
         return vm.id, operation
 
     async def change_vm(self, vm_id: UUID | None, changes: VMChanges, *, caller: Caller) -> UUID:
         """Rename or mark a machine, whatever is under way for it; one that is on its way out stays as it is."""
-        vm = await self.get_vm(vm_id, caller=caller)
+        vm = await self.get_vm(vm_id, caller=caller, right=Right.OPERATE)
         changed = await self._vms.change(vm, changes, match=self._match)
         if changed is None:
             if self._match.is_given:
@@ -160,14 +175,14 @@ class VMService:
 
     async def start_vm(self, vm_id: UUID | None, *, caller: Caller) -> Operation:
         """Ask for a machine to run: hold its credit and enqueue the start."""
-        vm = await self.get_vm(vm_id, caller=caller)
+        vm = await self.get_vm(vm_id, caller=caller, right=Right.OPERATE)
         await self._ensure_idle(vm)
         ensure_allowed(vm.status, VMRequest.START)
         return await self._start(vm, caller=caller, event="vm.start_requested")
 
     async def restart_vm(self, vm_id: UUID | None, *, caller: Caller) -> Operation:
         """Ask for a machine to run afresh; one that stands still is started."""
-        vm = await self.get_vm(vm_id, caller=caller)
+        vm = await self.get_vm(vm_id, caller=caller, right=Right.OPERATE)
         await self._ensure_idle(vm)
         ensure_allowed(vm.status, VMRequest.RESTART)
         if vm.status is not VMStatus.RUNNING:
@@ -179,7 +194,7 @@ class VMService:
 
     async def stop_vm(self, vm_id: UUID | None, *, caller: Caller) -> Operation:
         """Ask for a machine to stand still. Billing ends here, when the stop is accepted."""
-        vm = await self.get_vm(vm_id, caller=caller)
+        vm = await self.get_vm(vm_id, caller=caller, right=Right.OPERATE)
         await self._ensure_idle(vm)
         ensure_allowed(vm.status, VMRequest.STOP)
         return await self._stop(vm, reason=StopReason.USER, caller=caller)
@@ -189,7 +204,7 @@ class VMService:
 
         What is under way is cancelled, its fence raised so that it can't land later, and billing ends.
         """
-        vm = await self.get_vm(vm_id, caller=caller)
+        vm = await self.get_vm(vm_id, caller=caller, right=Right.OPERATE)
         if vm.status is VMStatus.TERMINATED:
             return None
         if vm.delete_protection:
@@ -212,7 +227,7 @@ class VMService:
         return len(alive)
 
     async def suspend_vm(self, vm_id: UUID, *, reason: StopReason = StopReason.CREDIT) -> None:
-        """Stop a machine whose credit has ended, or whose budget is spent; what is under way gives way."""
+        """Stop a machine without credit, over its budget, or whose owner is shut out; what is under way gives way."""
         vm = await self._vms.find(vm_id)
         if vm is None or vm.status is VMStatus.TERMINATED:
             return
@@ -223,6 +238,22 @@ class VMService:
         if any(vm.extra.values()):  # A resize has given way: the machine keeps the size that it has.
             await self._vms.count_extra(vm, dict.fromkeys(vm.extra, 0))
             await self._quotas.give_back_all((vm.user_id, vm.project_id), vm.extra)
+
+    async def ask_again(self, vm_id: UUID, kind: str, *, caller: Caller) -> Operation:
+        """Ask once more, as an administrator, for what has failed; the rules are those of the first time."""
+        vm = await self._vms.find(vm_id)
+        assert vm is not None, "machines are never deleted from the table"
+        await self._ensure_idle(vm)
+        if kind == DELETE:
+            if vm.status is VMStatus.TERMINATED:
+                raise InvalidTransition("The VM is terminated already.", state=vm.status)
+            return await self._delete(vm, caller=caller)
+        request = self.ASKED_AGAIN[kind]
+        assert request is not None, "only a deletion is legal in every state"
+        ensure_allowed(vm.status, request)
+        if kind == STOP:
+            return await self._stop(vm, reason=StopReason.USER, caller=caller)
+        return await self._start(vm, caller=caller, event="vm.start_requested")
 
     async def resume_vm(self, vm_id: UUID) -> Operation:
         """Start a machine that was stopped for credit, or raise `InsufficientCredits` or `Conflict`."""
@@ -245,18 +276,21 @@ class VMService:
             raise SSHKeyNotFound
         return keys
 
-    async def _get_source(self, snapshot_id: UUID, size: InstanceType, *, caller: Caller) -> Snapshot:
-        """Return the snapshot that a new machine's disk is to come from."""
-        snapshot = await self._snapshots.find(snapshot_id, user_id=caller.user_id)
+    async def _find_snapshot(self, snapshot_id: UUID | None, *, caller: Caller, right: Right) -> Snapshot:
+        """Return a snapshot that the caller sees and has a right to, or raise `SnapshotNotFound` or `RoleTooLow`."""
+        snapshot = None if snapshot_id is None else await self._snapshots.find(snapshot_id, caller=caller)
         if snapshot is None:
             raise SnapshotNotFound
-        if snapshot.status is not SnapshotStatus.AVAILABLE:
-            raise SnapshotNotAvailable(snapshot.name, status=snapshot.status)
-        if size.disk_gib < snapshot.disk_gib:
-            raise SnapshotTooLarge(
-                snapshot.name, needed=snapshot.disk_gib, instance_type=size.name, there=size.disk_gib
-            )
+        ensure_may(caller, right, project_id=snapshot.project_id, owner_id=snapshot.user_id)
         return snapshot
+
+    async def _lock_source(self, snapshot_id: UUID, *, payer_id: UUID, caller: Caller) -> Snapshot:
+        """Return the snapshot that a new machine's disk is to come from, which stays until the transaction ends."""
+        snapshot = await self._find_snapshot(snapshot_id, caller=caller, right=Right.OPERATE)
+        # Whoever deletes the snapshot holds its owner's lock as well. Two accounts are locked in one order.
+        for account_id in sorted({snapshot.user_id, payer_id}):
+            await self._billing.lock_account(account_id)
+        return await self._find_snapshot(snapshot_id, caller=caller, right=Right.OPERATE)
 
     async def _start(self, vm: VM, *, caller: Caller | None, event: str) -> Operation:
         prices = await self._billing.get_price_list()
@@ -313,7 +347,10 @@ class VMService:
         )
 
     async def _wish(self, vm: VM, *, wanted: str, reason: StopReason | None = None, **values: object) -> None:
-        if not await self._vms.wish(vm.id, seen=vm.status, wanted=wanted, reason=reason, match=self._match, **values):
+        wished = await self._vms.wish(
+            vm.id, owner_id=vm.user_id, seen=vm.status, wanted=wanted, reason=reason, match=self._match, **values
+        )
+        if not wished:
             if self._match.is_given:
                 raise self._match.failed()
             raise Conflict("The VM has just changed its state; look at it and try again.")
@@ -325,11 +362,20 @@ class VMService:
             resource_id=vm.id,
             user_id=vm.user_id,
             project_id=vm.project_id,
-            cause="user" if caller else "credit",
+            cause="user" if caller else str(data.get("reason", "credit")),
             actor_id=caller.user_id if caller else None,
             operation_id=operation.id,
             data=data,
         )
+
+
+def _fitting(snapshot: Snapshot, size: InstanceType) -> Snapshot:
+    """Return the snapshot if a disk of this size can be made from it, else raise why not."""
+    if snapshot.status is not SnapshotStatus.AVAILABLE:
+        raise SnapshotNotAvailable(snapshot.name, status=snapshot.status)
+    if size.disk_gib < snapshot.disk_gib:
+        raise SnapshotTooLarge(snapshot.name, needed=snapshot.disk_gib, instance_type=size.name, there=size.disk_gib)
+    return snapshot
 
 
 def _naming(doomed: Sequence[UUID]) -> Mapping[str, list[str]]:

@@ -14,6 +14,7 @@ from uuid import UUID
 from zentry.operations.types import Operation
 from zentry.platform.caller import Caller
 from zentry.platform.errors import Conflict
+from zentry.projects.access import Right
 from zentry.schema.vms import SnapshotStatus, VMStatus
 from zentry.vms.changes import VMChangeService
 from zentry.vms.errors import EngineCannot, SnapshotInUse, SnapshotNameTaken, SnapshotNotAvailable, SnapshotNotFound
@@ -26,26 +27,23 @@ class SnapshotService(VMChangeService):
     """The rules about snapshots. Runs inside the caller's transaction and never commits."""
 
     async def get_snapshot(self, snapshot_id: UUID | None, *, caller: Caller) -> Snapshot:
-        """Return a snapshot of the caller, or raise `SnapshotNotFound`."""
-        found = None if snapshot_id is None else await self._snapshots.find(snapshot_id, user_id=caller.user_id)
-        if found is None:
-            raise SnapshotNotFound
-        return found
+        """Return a snapshot that the caller sees, or raise `SnapshotNotFound`."""
+        return await self._find_snapshot(snapshot_id, caller=caller, right=Right.READ)
 
     async def list_snapshots(
         self, *, caller: Caller, limit: int, after: tuple[datetime, UUID] | None
     ) -> Sequence[Snapshot]:
-        """Return the caller's snapshots, the newest first."""
-        return await self._snapshots.list(caller.user_id, limit=limit, after=after)
+        """Return the snapshots that the caller sees, the newest first."""
+        return await self._snapshots.list(caller=caller, limit=limit, after=after)
 
     async def list_snapshots_of_vm(self, vm_id: UUID | None, *, caller: Caller, limit: int) -> Sequence[Snapshot]:
         """Return the snapshots of one machine, the newest first."""
         vm = await self.get_vm(vm_id, caller=caller)
-        return await self._snapshots.list(caller.user_id, vm_id=vm.id, limit=limit)
+        return await self._snapshots.list(caller=caller, vm_id=vm.id, limit=limit)
 
     async def take_snapshot(self, vm_id: UUID | None, *, name: str, caller: Caller) -> tuple[Snapshot, Operation]:
         """Ask for a copy of a machine's disk as it is now."""
-        vm = await self.get_vm(vm_id, caller=caller)
+        vm = await self.get_vm(vm_id, caller=caller, right=Right.OPERATE)
         await self._ensure_idle(vm)
         ensure_allowed(vm.status, VMRequest.SNAPSHOT)
         self._ensure_snapshots()
@@ -70,7 +68,7 @@ class SnapshotService(VMChangeService):
 
     async def restore_snapshot(self, vm_id: UUID | None, snapshot_id: UUID | None, *, caller: Caller) -> Operation:
         """Ask for a machine's disk to be as it was when a snapshot of it was taken."""
-        vm = await self.get_vm(vm_id, caller=caller)
+        vm = await self.get_vm(vm_id, caller=caller, right=Right.OPERATE)
         snapshot = await self.get_snapshot(snapshot_id, caller=caller)
         if snapshot.vm_id != vm.id:
             raise SnapshotNotFound
@@ -92,11 +90,12 @@ class SnapshotService(VMChangeService):
 
     async def delete_snapshot(self, snapshot_id: UUID | None, *, caller: Caller) -> Operation:
         """Ask for a snapshot to be removed; nobody finds it from now on."""
-        await self._billing.lock_account(caller.user_id)  # Whoever makes a machine from it holds this lock as well.
+        found = await self._find_snapshot(snapshot_id, caller=caller, right=Right.OPERATE)
+        await self._billing.lock_account(found.user_id)  # Whoever makes a machine from it holds this lock as well.
         snapshot = await self.get_snapshot(snapshot_id, caller=caller)
         vm = await self.get_vm(snapshot.vm_id, caller=caller)
         await self._ensure_idle(vm)
-        if await self._snapshots.is_being_used(snapshot.id, user_id=caller.user_id):
+        if await self._snapshots.is_being_used(snapshot.id):
             raise SnapshotInUse(snapshot.name)
         operation = await self._enqueue(DELETE_SNAPSHOTS, vm, snapshot_ids=[str(snapshot.id)])
         if not await self._snapshots.move(snapshot.id, seen=snapshot.status, to=SnapshotStatus.DELETING):

@@ -9,9 +9,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
-from zentry.schema.metadata import constant
-from zentry.schema.vms import SnapshotStatus, VMStatus, is_kept, snapshots, vms
+from zentry.projects.access import reach_of, seeing, seen_by
+from zentry.schema.vms import SnapshotStatus, is_being_cloned, is_kept, snapshots, vms
 from zentry.vms.types import Snapshot
 
 _SNAPSHOT: Final[tuple[sa.ColumnElement[Any], ...]] = (
@@ -33,24 +34,24 @@ class SnapshotRepository:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def find(self, snapshot_id: UUID, *, user_id: UUID) -> Snapshot | None:
-        """Return a snapshot of an account."""
-        query = sa.select(*_SNAPSHOT).where(snapshots.c.id == snapshot_id, snapshots.c.user_id == user_id, is_kept)
-        row = (await self._tx.execute(query)).first()
+    async def find(self, snapshot_id: UUID, *, caller: Caller) -> Snapshot | None:
+        """Return a snapshot that a caller sees."""
+        query = sa.select(*_SNAPSHOT).where(snapshots.c.id == snapshot_id, _seen_by(caller), is_kept)
+        row = (await self._tx.execute(query, seeing(caller))).first()
         return None if row is None else _snapshot(row)
 
     async def list(
-        self, user_id: UUID, *, limit: int, vm_id: UUID | None = None, after: tuple[datetime, UUID] | None = None
+        self, *, caller: Caller, limit: int, vm_id: UUID | None = None, after: tuple[datetime, UUID] | None = None
     ) -> Sequence[Snapshot]:
-        """Return an account's snapshots, of one machine where that is given, the newest first."""
-        query = sa.select(*_SNAPSHOT).where(snapshots.c.user_id == user_id, is_kept)
+        """Return the snapshots that a caller sees, of one machine where that is given, the newest first."""
+        query = sa.select(*_SNAPSHOT).where(_seen_by(caller), is_kept)
         if vm_id is not None:
             query = query.where(snapshots.c.vm_id == vm_id)
         if after is not None:
             seen = (sa.literal(after[0], snapshots.c.created_at.type), sa.literal(after[1], sa.Uuid))
             query = query.where(sa.tuple_(snapshots.c.created_at, snapshots.c.id) < sa.tuple_(*seen))
         query = query.order_by(snapshots.c.created_at.desc(), snapshots.c.id.desc()).limit(limit)
-        return [_snapshot(row) for row in (await self._tx.execute(query)).all()]
+        return [_snapshot(row) for row in (await self._tx.execute(query, seeing(caller))).all()]
 
     async def list_in_project(self, project_id: UUID) -> Sequence[Snapshot]:
         """Return the snapshots of a project, also those of machines that are gone."""
@@ -104,14 +105,14 @@ class SnapshotRepository:
         )
         return gone.rowcount
 
-    async def is_being_used(self, snapshot_id: UUID, *, user_id: UUID) -> bool:
-        """Tell whether a machine is being made from it."""
-        query = sa.select(vms.c.id).where(
-            vms.c.user_id == user_id,
-            vms.c.status == constant(VMStatus.CREATING),
-            vms.c.snapshot_id == snapshot_id,
-        )
+    async def is_being_used(self, snapshot_id: UUID) -> bool:
+        """Tell whether a machine is being made from it, in any project."""
+        query = sa.select(vms.c.id).where(is_being_cloned, vms.c.snapshot_id == snapshot_id)
         return (await self._tx.execute(query.limit(1))).first() is not None
+
+
+def _seen_by(caller: Caller) -> sa.ColumnElement[bool]:
+    return seen_by(reach_of(caller), owner=snapshots.c.user_id, project=snapshots.c.project_id)
 
 
 def _snapshot(row: sa.Row[Any]) -> Snapshot:

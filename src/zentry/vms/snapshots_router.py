@@ -15,6 +15,7 @@ from zentry.platform.ids import parse_id
 from zentry.platform.pagination import CURSOR_PATTERN, decode_cursor, encode_cursor
 from zentry.platform.web import CallerDep, EdgeDep, MatchDep, raises
 from zentry.platform.wire import APIResponse
+from zentry.projects.access import RoleTooLow
 from zentry.projects.quotas import QuotaExceeded
 from zentry.vms.answers import WaitDep
 from zentry.vms.changes_router import ACCEPTED
@@ -69,7 +70,7 @@ async def get_snapshot(snapshot_id: SnapshotId, caller: CallerDep, edge: EdgeDep
 @router.delete(
     "/snapshots/{snapshot_id}",
     summary="Delete a snapshot",
-    responses={**ACCEPTED, **raises(SnapshotNotFound, SnapshotInUse, VMBusy, IdempotencyMismatch)},
+    responses={**ACCEPTED, **raises(RoleTooLow, SnapshotNotFound, SnapshotInUse, VMBusy, IdempotencyMismatch)},
 )
 async def delete_snapshot(
     snapshot_id: SnapshotId, response: Response, caller: CallerDep, edge: EdgeDep, wait: WaitDep, once: OnceDep
@@ -100,6 +101,7 @@ async def list_vm_snapshots(vm_id: VMId, caller: CallerDep, edge: EdgeDep) -> Sn
         202: {"model": SnapshotResponse, "description": "Accepted; asked for with `Prefer: respond-async`."},
         **raises(
             InvalidInput,
+            RoleTooLow,
             VMNotFound,
             InvalidTransition,
             VMBusy,
@@ -150,6 +152,7 @@ async def create_snapshot(
     responses={
         **ACCEPTED,
         **raises(
+            RoleTooLow,
             VMNotFound,
             SnapshotNotFound,
             InvalidTransition,

@@ -34,11 +34,12 @@ class Specifications:
         """Return the specification with the user data; raises `UserDataUnreadable`."""
         async with self._database.read() as tx:
             vm = await get_claimed(tx, claim)
-            sealed = await VMRepository(tx).find_user_data(vm.id) if vm.has_user_data else None
-        if sealed is None:
+            found = await VMRepository(tx).find_user_data(vm.id) if vm.has_user_data else None
+        if found is None:
             return vm.spec
+        sealed, owner_id = found
         try:
-            return replace(vm.spec, user_data=self._sealer.unseal(sealed, owner=vm.user_id))
+            return replace(vm.spec, user_data=self._sealer.unseal(sealed, owner=owner_id))
         except Unreadable as error:
             raise UserDataUnreadable from error
 

@@ -97,7 +97,8 @@ class Extras:
     snapshot_id: UUID | None = None
     ssh_key_ids: tuple[UUID, ...] = ()
     user_data: bytes | None = None
-    """Sealed for the account."""
+    sealed_for: UUID | None = None
+    """The account that the user data is sealed for: whoever asks, who need not be who pays."""
 
 
 @dataclass(frozen=True, slots=True)

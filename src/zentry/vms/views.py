@@ -15,8 +15,10 @@ import sqlalchemy as sa
 
 from zentry.billing.reports import accrued_cost
 from zentry.billing.types import COMPUTE
+from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction, values
 from zentry.platform.money import MICROS_PER_CREDIT, SECONDS_PER_HOUR
+from zentry.projects.access import Reach, reach_of, seeing, seen_by
 from zentry.schema.billing import price_lists, prices, resource_costs, segment_is_open, segments
 from zentry.schema.metadata import constant
 from zentry.schema.operations import is_active, operations
@@ -161,8 +163,10 @@ _SELECT: Final = sa.select(
         sa.and_(segments.c.resource_id == vms.c.id, segments.c.meter == constant(COMPUTE), segment_is_open),
     )
 )
-_OWN: Final = vms.c.user_id == sa.bindparam("user_id", type_=sa.Uuid)
-_ONE: Final = _SELECT.where(vms.c.id == sa.bindparam("vm_id", type_=sa.Uuid), _OWN)
+_SEEN: Final = {reach: seen_by(reach, owner=vms.c.user_id, project=vms.c.project_id) for reach in Reach}
+_ONE: Final = {
+    reach: _SELECT.where(vms.c.id == sa.bindparam("vm_id", type_=sa.Uuid), seen) for reach, seen in _SEEN.items()
+}
 _FILTERS: Final[Mapping[str, sa.ColumnElement[bool]]] = {
     "status": vms.c.status == sa.bindparam("status", type_=sa.Text),
     "project_id": vms.c.project_id == sa.bindparam("project_id", type_=sa.Uuid),
@@ -176,69 +180,84 @@ _AFTER: Final = sa.tuple_(RANK, vms.c.created_at, vms.c.id) < sa.tuple_(
     sa.bindparam("after_id", type_=sa.Uuid),
 )
 _LIMIT: Final = sa.bindparam("limit", type_=sa.Integer)
-_ALIVE: Final = _SELECT.where(_OWN, is_alive).order_by(*_NEWEST_FIRST).limit(_LIMIT)
+_ALIVE: Final = {
+    reach: _SELECT.where(seen, is_alive).order_by(*_NEWEST_FIRST).limit(_LIMIT) for reach, seen in _SEEN.items()
+}
+_PROJECT: Final = {
+    reach: sa.select(projects.c.id).where(
+        projects.c.id == sa.bindparam("project_id"),
+        seen_by(reach, owner=projects.c.user_id, project=projects.c.id),
+    )
+    for reach in Reach
+}
 
 
 # Made once for each set of filters: to build a statement anew costs as much as to run it.
 @lru_cache(maxsize=32)
-def _page(filters: tuple[str, ...], labels: tuple[Requirement, ...], *, further: bool) -> sa.Select[Any]:
-    conditions = [*_conditions(filters, labels), *([_AFTER] if further else [])]
+def _page(reach: Reach, filters: tuple[str, ...], labels: tuple[Requirement, ...], *, further: bool) -> sa.Select[Any]:
+    conditions = [*_conditions(reach, filters, labels), *([_AFTER] if further else [])]
     return _SELECT.where(*conditions).order_by(*_NEWEST_FIRST).limit(_LIMIT)
 
 
 @lru_cache(maxsize=32)
-def _count(filters: tuple[str, ...], labels: tuple[Requirement, ...]) -> sa.Select[Any]:
-    return sa.select(sa.func.count()).select_from(vms).where(*_conditions(filters, labels))
+def _count(reach: Reach, filters: tuple[str, ...], labels: tuple[Requirement, ...]) -> sa.Select[Any]:
+    return sa.select(sa.func.count()).select_from(vms).where(*_conditions(reach, filters, labels))
 
 
-def _conditions(filters: tuple[str, ...], labels: tuple[Requirement, ...]) -> list[sa.ColumnElement[bool]]:
-    return [_OWN, *(_FILTERS[name] for name in filters), *map(_meets, labels)]
+def _conditions(
+    reach: Reach, filters: tuple[str, ...], labels: tuple[Requirement, ...]
+) -> list[sa.ColumnElement[bool]]:
+    return [_SEEN[reach], *(_FILTERS[name] for name in filters), *(_meets(reach, one) for one in labels)]
 
 
-def _meets(requirement: Requirement) -> sa.ColumnElement[bool]:
-    """What has to be there is looked up by owner, key and value; what must not be, machine by machine."""
+def _meets(reach: Reach, requirement: Requirement) -> sa.ColumnElement[bool]:
+    """What has to be there is looked up by owner, key and value; the rest, and what others own, machine by machine."""
     chosen = [vm_labels.c.key == requirement.key]
     if requirement.values:
         chosen.append(vm_labels.c.value.in_(requirement.values))
-    if requirement.match in {Match.IN, Match.EXISTS}:
-        own = vm_labels.c.user_id == sa.bindparam("user_id", type_=sa.Uuid)
+    is_wanted = requirement.match in {Match.IN, Match.EXISTS}
+    if is_wanted and reach is Reach.OWN:
+        own = vm_labels.c.user_id == sa.bindparam("caller_id", type_=sa.Uuid)
         return vms.c.id.in_(sa.select(vm_labels.c.vm_id).where(own, *chosen))
-    return ~sa.exists().where(vm_labels.c.vm_id == vms.c.id, *chosen)
+    carried = sa.exists().where(vm_labels.c.vm_id == vms.c.id, *chosen)
+    return carried if is_wanted else ~carried
 
 
 class VMViews:
-    """Reads machines for their owner."""
+    """Reads machines for whoever sees them."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def find(self, vm_id: UUID, *, user_id: UUID) -> VMView | None:
-        """Return one machine of an account, terminated ones too."""
-        row = (await self._tx.execute(_ONE, {"vm_id": vm_id, "user_id": user_id, "now": self._tx.now})).first()
+    async def find(self, vm_id: UUID, *, caller: Caller) -> VMView | None:
+        """Return one machine that a caller sees, terminated ones too."""
+        parameters = {"vm_id": vm_id, "now": self._tx.now, **seeing(caller)}
+        row = (await self._tx.execute(_ONE[reach_of(caller)], parameters)).first()
         return None if row is None else _view(row, self._tx.now, int(self._tx.now.timestamp()))
 
     async def list(
-        self, user_id: UUID, wanted: VMFilter, *, limit: int, after: tuple[int, datetime, UUID] | None = None
+        self, wanted: VMFilter, *, caller: Caller, limit: int, after: tuple[int, datetime, UUID] | None = None
     ) -> Sequence[VMView]:
-        """Return machines of an account, live ones first and then the newest, after a row that was seen."""
-        parameters = {"user_id": user_id, "limit": limit, "now": self._tx.now, **wanted.parameters}
+        """Return machines that a caller sees, live ones first and then the newest, after a row that was shown."""
+        parameters = {"limit": limit, "now": self._tx.now, **wanted.parameters, **seeing(caller)}
         if after is not None:
             parameters |= zip(("after_rank", "after_created_at", "after_id"), after, strict=True)
-        return await self._list(_page(tuple(wanted.parameters), wanted.labels, further=after is not None), parameters)
+        query = _page(reach_of(caller), tuple(wanted.parameters), wanted.labels, further=after is not None)
+        return await self._list(query, parameters)
 
-    async def has_project(self, project_id: UUID, *, user_id: UUID) -> bool:
-        """Tell whether the account has, or has had, this project."""
-        query = sa.select(projects.c.id).where(projects.c.id == project_id, projects.c.user_id == user_id)
-        return (await self._tx.execute(query)).first() is not None
+    async def has_project(self, project_id: UUID, *, caller: Caller) -> bool:
+        """Tell whether the caller sees this project, or has had it."""
+        parameters = {"project_id": project_id, **seeing(caller)}
+        return (await self._tx.execute(_PROJECT[reach_of(caller)], parameters)).first() is not None
 
-    async def count(self, user_id: UUID, wanted: VMFilter) -> int:
+    async def count(self, wanted: VMFilter, *, caller: Caller) -> int:
         """Return how many machines a filter finds."""
-        query = _count(tuple(wanted.parameters), wanted.labels)
-        return int((await self._tx.execute(query, {"user_id": user_id, **wanted.parameters})).scalar_one())
+        query = _count(reach_of(caller), tuple(wanted.parameters), wanted.labels)
+        return int((await self._tx.execute(query, {**wanted.parameters, **seeing(caller)})).scalar_one())
 
-    async def list_alive(self, user_id: UUID, *, limit: int) -> Sequence[VMView]:
-        """Return the machines of an account that are not terminated, the newest first."""
-        return await self._list(_ALIVE, {"user_id": user_id, "limit": limit, "now": self._tx.now})
+    async def list_alive(self, *, caller: Caller, limit: int) -> Sequence[VMView]:
+        """Return the machines that a caller sees and that are not terminated, the newest first."""
+        return await self._list(_ALIVE[reach_of(caller)], {"limit": limit, "now": self._tx.now, **seeing(caller)})
 
     async def _list(self, query: sa.Select[Any], parameters: Mapping[str, Any]) -> Sequence[VMView]:
         now = self._tx.now
