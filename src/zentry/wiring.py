@@ -34,10 +34,10 @@ from zentry.accounts.sessions_router import router as sessions_router
 from zentry.accounts.sweep import sweep_counters
 from zentry.accounts.tokens import AccessTokens, SystemSecrets
 from zentry.accounts.types import OnSignup
+from zentry.activity.admin_router import router as operations_admin_router
 from zentry.activity.events import EventService
 from zentry.activity.events_router import EventStreams
 from zentry.activity.events_router import router as events_router
-from zentry.activity.admin_router import router as operations_admin_router
 from zentry.activity.router import operations_router
 from zentry.activity.router import router as activity_router
 from zentry.activity.service import ActivityService

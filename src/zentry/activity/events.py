@@ -51,7 +51,7 @@ class EventService:
         self, vm_id: UUID | None, *, cursor: int | None, limit: int, caller: Caller
     ) -> Sequence[Transition]:
         """Return how a machine came from state to state, the newest first, or raise `VMNotFound`."""
-        if vm_id is None or not await self._views.has_vm(vm_id, user_id=caller.user_id):
+        if vm_id is None or not await self._views.has_vm(vm_id, caller=caller):
             raise VMNotFound
         events = await self._log.list_transitions(vm_id, cursor=cursor, most=limit)
         asked = {event.operation_id for event in events if event.operation_id is not None}
