@@ -27,9 +27,11 @@ KEYS: Final = {
     for name, sign in (("kept", b"1"), ("gone", b"2"))
 }
 TOKEN: Final = PersonalTokenCreate.model_json_schema()["examples"][0]
+BUDGET: Final = {"amount": 1000, "thresholds": [{"percent": 100}]}
 TEMPLATE: Final = TemplateCreate.model_json_schema()["examples"][0]
 STATUSES: Final = ("stopped", "terminated", "creating")
 NAMES: Final = (
+    "budget_id",
     "invitation_id",
     "key_id",
     "member_id",
@@ -93,6 +95,7 @@ async def seed(platform: PlatformUnderTest) -> Seeded:
         f"/templates/{deleted['template_id']}",
         f"/auth/sessions/{deleted['session_id']}",
         f"/auth/tokens/{deleted['token_id']}",
+        f"/billing/budgets/{deleted['budget_id']}",
         f"/projects/{deleted['project_id']}",
     ):
         gone = await platform.client.delete(path, headers=ada.headers)
@@ -141,6 +144,7 @@ async def _everything(platform: PlatformUnderTest, account: Account, project_id:
         "operation_id": str(operations.json()["operations"][0]["id"]),
         "snapshot_id": await post(f"/vms/{vm['id']}/snapshots", {"name": name}),
         "key_id": await post("/ssh-keys", {"name": name, "public_key": KEYS[name]}),
+        "budget_id": await post("/billing/budgets", {**BUDGET, "name": name}),
         "session_id": await _second_session(platform, account),
         "token_id": await post("/auth/tokens", {**TOKEN, "name": name}),
         "template_id": await post("/templates", {**TEMPLATE, "name": name}),
