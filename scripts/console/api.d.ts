@@ -13,7 +13,9 @@ export interface paths {
         };
         /**
          * List VMs
-         * @description Your machines, live ones first and then the newest; terminated ones stay in the list.
+         * @description Your machines and those of projects that you are a member of, live ones first and then the newest.
+         *
+         *     Terminated ones stay in the list.
          */
         get: operations["list_vms"];
         put?: never;
@@ -80,7 +82,7 @@ export interface paths {
         };
         /**
          * Summarise VMs
-         * @description Counts, cost and uptime of your machines.
+         * @description Counts, cost and uptime of the machines that you see.
          */
         get: operations["get_status_summary"];
         put?: never;
@@ -598,7 +600,7 @@ export interface paths {
         };
         /**
          * List projects
-         * @description All of your projects, each with the number of its VMs and what they have cost.
+         * @description Your projects and those that you are a member of, each with the number of its VMs and what they have cost.
          */
         get: operations["list_projects"];
         put?: never;
@@ -681,6 +683,192 @@ export interface paths {
         get: operations["get_project_deletion"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/projects/{project_id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the members of a project
+         * @description Who works in a project: the owner, and then the others in the order in which they came.
+         */
+        get: operations["list_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/projects/{project_id}/members/{member_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a member
+         * @description Remove somebody from a project; with your own id, leave it.
+         *
+         *     Access ends within a second. What the member has made stays, since it is the project's.
+         */
+        delete: operations["remove_member"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a member's role
+         * @description Give a member another role. It holds for the next request, in every process within a second.
+         */
+        patch: operations["change_member"];
+        trace?: never;
+    };
+    "/projects/{project_id}/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the invitations to a project
+         * @description Invitations that nobody has accepted yet, expired ones too, the oldest first.
+         */
+        get: operations["list_invitations"];
+        put?: never;
+        /**
+         * Invite somebody
+         * @description Send an invitation to an address. Whoever has, or opens, an account with that address can accept it once.
+         *
+         *     The answer is the same whether or not there is such an account.
+         */
+        post: operations["create_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/projects/{project_id}/invitations/{invitation_id}/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send an invitation again
+         * @description Send another mail with another token, and let the invitation last anew. The token before is worth nothing.
+         */
+        post: operations["resend_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/projects/{project_id}/invitations/{invitation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke an invitation
+         * @description Take an invitation back. Its token is worth nothing from now on.
+         */
+        delete: operations["revoke_invitation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/invitations/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept an invitation
+         * @description Become a member of the project that you were invited to; you see it from the next request on.
+         *
+         *     The account that asks has to have the address that the invitation was sent to. A token that is used,
+         *     revoked, expired or meant for somebody else is answered like one that never was.
+         */
+        post: operations["accept_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/projects/{project_id}/transfer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the offer of a project
+         * @description To whom the project is offered, until when, and what it takes to accept it now.
+         */
+        get: operations["get_transfer"];
+        put?: never;
+        /**
+         * Offer a project
+         * @description Offer a project to one of its members. Nothing changes until that member accepts, within a week.
+         */
+        post: operations["offer_transfer"];
+        /**
+         * Withdraw or decline an offer
+         * @description Take an offer back as the owner, or decline one that was made to you.
+         */
+        delete: operations["withdraw_transfer"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/projects/{project_id}/transfer/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept a project
+         * @description Own a project that was offered to you, and pay for what it runs from this instant on.
+         *
+         *     What ran before is charged to whoever owned it, who stays as an administrator of the project. It needs the
+         *     credit for a first window of what runs and room in your quotas, and waits for no operation: end them first.
+         */
+        post: operations["accept_transfer"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2525,6 +2713,277 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find accounts
+         * @description Accounts, the newest first. Administrators only.
+         */
+        get: operations["list_users"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an account
+         * @description One account as it is now. Administrators only.
+         */
+        get: operations["get_user"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/users/{user_id}/suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Suspend an account
+         * @description Shut an account out and sign it out everywhere, within a second. Administrators only.
+         *
+         *     Its VMs go on and are paid for, unless `stop_vms` stops them. Nothing is deleted.
+         */
+        post: operations["suspend_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/users/{user_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume an account
+         * @description Let a suspended account in again. VMs that were stopped stay so. Administrators only.
+         */
+        post: operations["resume_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/users/{user_id}/sign-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign an account out
+         * @description End every session of an account, within a second. It can log in again. Administrators only.
+         */
+        post: operations["sign_out_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/users/{user_id}/second-factor/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reset an account's second factor
+         * @description Take the second factor from an account whose owner has lost it, and end its sessions. Administrators only.
+         *
+         *     Make sure first who asks for it: from then on the password alone lets somebody in.
+         */
+        post: operations["reset_user_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/users/{user_id}/role": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change who administers
+         * @description Make an account an administrator, or an ordinary one again; one administrator always stays.
+         *
+         *     The first administrator is made with `zentry admin create` by whoever has the machine.
+         */
+        put: operations["change_user_role"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/users/{user_id}/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Set an account's quotas
+         * @description Set the limits that are named; the others stay. Below what is in use, what is there stays and nothing is added.
+         *
+         *     Administrators only.
+         */
+        patch: operations["change_user_quotas"];
+        trace?: never;
+    };
+    "/admin/projects/{project_id}/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Set a project's quotas
+         * @description Set the limits that are named; the others stay. Administrators only.
+         */
+        patch: operations["change_project_quotas"];
+        trace?: never;
+    };
+    "/admin/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List everybody's operations
+         * @description What was asked of any VM, the newest first. Administrators only.
+         */
+        get: operations["list_all_operations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/operations/{operation_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel anybody's operation
+         * @description Undo a creation or a start that is under way, as its owner could. Administrators only.
+         */
+        post: operations["cancel_any_operation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/operations/{operation_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry anybody's operation
+         * @description Try again. Administrators only.
+         *
+         *     One that waits for its next try is tried at once. For a start, stop, restart or deletion that has failed, another
+         *     operation is begun and answered, by the rules that hold for its owner.
+         */
+        post: operations["retry_operation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/drivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the drivers
+         * @description The drivers that machines run on, with what they can do and how full they are. Administrators only.
+         */
+        get: operations["list_drivers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/invariants": {
         parameters: {
             query?: never;
@@ -3001,6 +3460,45 @@ export interface components {
             }[];
         };
         /**
+         * AccountQuotas
+         * @description Limits of an account; what is left out stays as it is.
+         * @example {
+         *       "vms": 40
+         *     }
+         */
+        AccountQuotas: {
+            /**
+             * Vms
+             * @description VMs that are not terminated.
+             */
+            vms?: number | null;
+            /**
+             * Vcpus
+             * @description vCPUs of all VMs.
+             */
+            vcpus?: number | null;
+            /**
+             * Memory Mib
+             * @description Memory of all VMs.
+             */
+            memory_mib?: number | null;
+            /**
+             * Disk Gib
+             * @description Disk of all VMs.
+             */
+            disk_gib?: number | null;
+            /**
+             * Snapshots
+             * @description Snapshots.
+             */
+            snapshots?: number | null;
+            /**
+             * Projects
+             * @description Projects that it owns.
+             */
+            projects?: number | null;
+        };
+        /**
          * ActionType
          * @description What a line in the history is for.
          * @enum {string}
@@ -3045,6 +3543,76 @@ export interface components {
              * @default
              */
             description: string;
+        };
+        /**
+         * AdministeredUserList
+         * @description A page of accounts.
+         */
+        AdministeredUserList: {
+            /** Users */
+            users: components["schemas"]["AdministeredUserResponse"][];
+            /**
+             * Next Cursor
+             * @description Send it as `cursor` for the next page; null on the last one.
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * AdministeredUserResponse
+         * @description An account as administrators see it.
+         */
+        AdministeredUserResponse: {
+            /**
+             * Id
+             * Format: uuid
+             * @example 01936b5c-1a2b-7c3d-8e4f-5a6b7c8d9e0f
+             */
+            id: string;
+            /**
+             * Email
+             * @example ada@example.com
+             */
+            email: string;
+            /**
+             * Name
+             * @example Ada Lovelace
+             */
+            name: string;
+            role: components["schemas"]["Role"];
+            /**
+             * Is Active
+             * @description Whether it can log in.
+             */
+            is_active: boolean;
+            /**
+             * Suspended At
+             * @description Since when an administrator shuts it out.
+             */
+            suspended_at: string | null;
+            /**
+             * Suspended For
+             * @description The reason that the administrator gave.
+             */
+            suspended_for: string | null;
+            /**
+             * Credits
+             * @description Balance, what is held included.
+             * @example 12.5
+             */
+            credits: number;
+            /**
+             * Held
+             * @description What of it is held for running machines.
+             * @example 0.25
+             */
+            held: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Last Login */
+            last_login: string | null;
         };
         /**
          * Aggregation
@@ -4633,6 +5201,87 @@ export interface components {
             counted: number;
         };
         /**
+         * DriverCapabilities
+         * @description What the driver can do with a machine beyond the life that every driver knows.
+         */
+        DriverCapabilities: {
+            /** Resize */
+            resize: boolean;
+            /** Rebuild */
+            rebuild: boolean;
+            /** Snapshots */
+            snapshots: boolean;
+            /** Console */
+            console: boolean;
+            /**
+             * History
+             * @description Whether it can tell measurements of the past.
+             */
+            history: boolean;
+        };
+        /**
+         * DriverHost
+         * @description One host and how full it is.
+         */
+        DriverHost: {
+            /**
+             * Name
+             * @example host-1
+             */
+            name: string;
+            /** Online */
+            online: boolean;
+            /**
+             * Machines
+             * @description Machines that it has, running or not.
+             * @example 12
+             */
+            machines: number;
+            /** Vcpus */
+            vcpus: number;
+            /** Vcpus Used */
+            vcpus_used: number;
+            /** Memory Mib */
+            memory_mib: number;
+            /** Memory Mib Used */
+            memory_mib_used: number;
+            /** Disk Gib */
+            disk_gib: number;
+            /** Disk Gib Used */
+            disk_gib_used: number;
+        };
+        /**
+         * DriverResponse
+         * @description A compute driver: whether it answers, what it can do, and what it has.
+         */
+        DriverResponse: {
+            /**
+             * Name
+             * @example simulator
+             */
+            name: string;
+            /**
+             * State
+             * @description degraded: some hosts do not answer; unavailable: the driver or all of its hosts do not.
+             * @enum {string}
+             */
+            state: "available" | "degraded" | "unavailable";
+            /**
+             * Reason
+             * @description Why it does not answer.
+             */
+            reason: string | null;
+            capabilities: components["schemas"]["DriverCapabilities"];
+            /**
+             * Machines
+             * @description Machines on all hosts that answer.
+             * @example 120
+             */
+            machines: number;
+            /** Hosts */
+            hosts: components["schemas"]["DriverHost"][];
+        };
+        /**
          * EmailChange
          * @description Another e-mail, and the password.
          * @example {
@@ -5438,6 +6087,93 @@ export interface components {
             seconds: number;
         };
         /**
+         * InvitationAccept
+         * @description The token of an invitation.
+         * @example {
+         *       "token": "zi_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+         *     }
+         */
+        InvitationAccept: {
+            /**
+             * Token
+             * Format: password
+             * @description As it stands in the mail.
+             */
+            token: string;
+        };
+        /**
+         * InvitationCreate
+         * @description Who is wanted in the project, and as what.
+         * @example {
+         *       "email": "grace@example.com",
+         *       "role": "member"
+         *     }
+         */
+        InvitationCreate: {
+            /**
+             * Email
+             * Format: email
+             * @description Where the invitation is sent; only the account of this address can accept it.
+             */
+            email: string;
+            /**
+             * Role
+             * @description admin, member or viewer; the owner's role changes only when the project is handed over.
+             * @default member
+             * @enum {string}
+             */
+            role: "admin" | "member" | "viewer";
+        };
+        /**
+         * InvitationResponse
+         * @description An invitation that nobody has accepted yet.
+         */
+        InvitationResponse: {
+            /**
+             * Id
+             * Format: uuid
+             * @example 0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b
+             */
+            id: string;
+            /**
+             * Project Id
+             * Format: uuid
+             * @example 0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b
+             */
+            project_id: string;
+            /**
+             * Email
+             * @example grace@example.com
+             */
+            email: string;
+            /** @example member */
+            role: components["schemas"]["ProjectRole"];
+            /**
+             * Invited By
+             * Format: uuid
+             * @description The account that asked for it.
+             * @example 0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b
+             */
+            invited_by: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Sent At
+             * Format: date-time
+             * @description When the newest mail was written.
+             */
+            sent_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             * @description Until when it can be accepted; sending it again renews it.
+             */
+            expires_at: string;
+        };
+        /**
          * JWK
          * @description A public key (RFC 7517, RFC 8037).
          */
@@ -5632,6 +6368,51 @@ export interface components {
              * @example zl_Hk1wYH0Y3p4m2v5tqkqQ9wqkqX7d1o5r9m1k7e0c2aI
              */
             token: string;
+        };
+        /**
+         * MemberResponse
+         * @description Somebody who works in a project.
+         */
+        MemberResponse: {
+            /**
+             * User Id
+             * Format: uuid
+             * @example 0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b
+             */
+            user_id: string;
+            /**
+             * Name
+             * @example Ada Lovelace
+             */
+            name: string;
+            /**
+             * Email
+             * @example ada@example.com
+             */
+            email: string;
+            /** @example member */
+            role: components["schemas"]["ProjectRole"];
+            /**
+             * Created At
+             * Format: date-time
+             * @description Since when; for the owner, since when the project exists.
+             */
+            created_at: string;
+        };
+        /**
+         * MemberUpdate
+         * @description The role that a member is to have.
+         * @example {
+         *       "role": "viewer"
+         *     }
+         */
+        MemberUpdate: {
+            /**
+             * Role
+             * @description admin, member or viewer; the owner's role changes only when the project is handed over.
+             * @enum {string}
+             */
+            role: "admin" | "member" | "viewer";
         };
         /**
          * Metric
@@ -6599,6 +7380,40 @@ export interface components {
             description?: string | null;
         };
         /**
+         * ProjectQuotas
+         * @description Limits of a project; what is left out stays as it is.
+         * @example {
+         *       "vms": 40
+         *     }
+         */
+        ProjectQuotas: {
+            /**
+             * Vms
+             * @description VMs that are not terminated.
+             */
+            vms?: number | null;
+            /**
+             * Vcpus
+             * @description vCPUs of all VMs.
+             */
+            vcpus?: number | null;
+            /**
+             * Memory Mib
+             * @description Memory of all VMs.
+             */
+            memory_mib?: number | null;
+            /**
+             * Disk Gib
+             * @description Disk of all VMs.
+             */
+            disk_gib?: number | null;
+            /**
+             * Snapshots
+             * @description Snapshots.
+             */
+            snapshots?: number | null;
+        };
+        /**
          * ProjectResponse
          * @description A project.
          */
@@ -6626,6 +7441,11 @@ export interface components {
              * @description Whose it is, and who pays.
              */
             user_id: string;
+            /**
+             * @description What you are in it; it decides what you may do.
+             * @example owner
+             */
+            role: components["schemas"]["ProjectRole"];
             /**
              * Vm Count
              * @description VMs that are not terminated.
@@ -6655,6 +7475,12 @@ export interface components {
              */
             updated_at: string | null;
         };
+        /**
+         * ProjectRole
+         * @description What somebody is in a project; `projects/access.py` says what each may do.
+         * @enum {string}
+         */
+        ProjectRole: "owner" | "admin" | "member" | "viewer";
         /**
          * ProjectStatisticsResponse
          * @description What a project holds and costs.
@@ -6752,6 +7578,11 @@ export interface components {
              * @description Whose it is, and who pays.
              */
             user_id: string;
+            /**
+             * @description What you are in it; it decides what you may do.
+             * @example owner
+             */
+            role: components["schemas"]["ProjectRole"];
             /**
              * Vm Count
              * @description VMs that are not terminated.
@@ -6910,6 +7741,16 @@ export interface components {
          * @enum {string}
          */
         Role: "user" | "admin";
+        /**
+         * RoleChange
+         * @description What an account is to be on the platform.
+         * @example {
+         *       "role": "admin"
+         *     }
+         */
+        RoleChange: {
+            role: components["schemas"]["Role"];
+        };
         /**
          * RunningVM
          * @description A machine that runs now.
@@ -7892,7 +8733,28 @@ export interface components {
          * @description Why a machine stands still.
          * @enum {string}
          */
-        StopReason: "user" | "credit" | "host" | "budget";
+        StopReason: "user" | "credit" | "host" | "budget" | "administrator";
+        /**
+         * Suspension
+         * @description Why an account is shut out, and what becomes of its machines.
+         * @example {
+         *       "reason": "Reported for abuse",
+         *       "stop_vms": false
+         *     }
+         */
+        Suspension: {
+            /**
+             * Reason
+             * @description For administrators; the account is not told.
+             */
+            reason: string;
+            /**
+             * Stop Vms
+             * @description Whether its running VMs are stopped as well.
+             * @default false
+             */
+            stop_vms: boolean;
+        };
         /**
          * SystemHealth
          * @description The platform's own health.
@@ -8196,6 +9058,62 @@ export interface components {
              * @example zr_Hk1wYH0Y3p4m2v5tqkqQ9wqkqX7d1o5r9m1k7e0c2aI
              */
             refresh_token: string;
+        };
+        /**
+         * TransferOffer
+         * @description Who is to own the project.
+         * @example {
+         *       "member_id": "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"
+         *     }
+         */
+        TransferOffer: {
+            /**
+             * Member Id
+             * @description Id of the account of a member.
+             */
+            member_id: string;
+        };
+        /**
+         * TransferResponse
+         * @description An offer to own a project.
+         */
+        TransferResponse: {
+            /**
+             * Project Id
+             * Format: uuid
+             * @example 0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b
+             */
+            project_id: string;
+            /**
+             * From User Id
+             * Format: uuid
+             * @description Who owns and pays now.
+             * @example 0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b
+             */
+            from_user_id: string;
+            /**
+             * To User Id
+             * Format: uuid
+             * @description Who may accept.
+             * @example 0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b
+             */
+            to_user_id: string;
+            /**
+             * Required Credits
+             * @description Credits that must be available to accept it now: a first window of everything that runs.
+             * @example 0.15
+             */
+            required_credits: number;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
         };
         /**
          * TransitionList
@@ -9970,6 +10888,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
             404: {
                 headers: {
@@ -10171,6 +11098,15 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: There is no such machine, or it is not the caller's. */
             404: {
                 headers: {
@@ -10247,6 +11183,15 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: There is no such machine, or it is not the caller's. */
             404: {
                 headers: {
@@ -10339,6 +11284,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: There is no such machine, or it is not the caller's. */
             404: {
                 headers: {
@@ -10433,6 +11387,15 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: There is no such machine, or it is not the caller's. */
             404: {
                 headers: {
@@ -10525,6 +11488,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: There is no such machine, or it is not the caller's. */
             404: {
                 headers: {
@@ -11741,7 +12713,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Your projects, newest first. */
+            /** @description The projects, newest first. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -11942,6 +12914,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: There is no such project among the caller's. */
             404: {
                 headers: {
@@ -12015,6 +12996,15 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: There is no such project among the caller's. */
             404: {
                 headers: {
@@ -12090,6 +13080,801 @@ export interface operations {
                 };
             };
             405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_members: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of a project. */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberResponse"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such project among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    remove_member: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a project. */
+                project_id: string;
+                /** @description Id of the account of a member. */
+                member_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such project among the caller's.; `NOT_FOUND`: There is no such member in the project. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description `PROJECT_NEEDS_OWNER`: The owner of a project cannot leave it, be removed, or have another role. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    change_member: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a project. */
+                project_id: string;
+                /** @description Id of the account of a member. */
+                member_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemberUpdate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such project among the caller's.; `NOT_FOUND`: There is no such member in the project. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `PROJECT_NEEDS_OWNER`: The owner of a project cannot leave it, be removed, or have another role.; `CONFLICT`: The request collides with what is there. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_invitations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of a project. */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationResponse"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such project among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    create_invitation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a project. */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InvitationCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such project among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `ALREADY_INVITED`: The address has an invitation to the project already.; `ALREADY_MEMBER`: The account is in the project already. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many invitations were sent, or this one a moment ago. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    resend_invitation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a project. */
+                project_id: string;
+                /** @description Id of an invitation. */
+                invitation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such project among the caller's.; `NOT_FOUND`: There is no such invitation, or it is used, revoked, expired, or meant for another address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many invitations were sent, or this one a moment ago. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    revoke_invitation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a project. */
+                project_id: string;
+                /** @description Id of an invitation. */
+                invitation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such project among the caller's.; `NOT_FOUND`: There is no such invitation, or it is used, revoked, expired, or meant for another address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    accept_invitation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InvitationAccept"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such invitation, or it is used, revoked, expired, or meant for another address. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `ALREADY_MEMBER`: The account is in the project already.; `MEMBERSHIP_LIMIT`: The project or the account has as many memberships as it may have. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    get_transfer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of a project. */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such project among the caller's.; `NOT_FOUND`: The project is offered to nobody, or not to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    offer_transfer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a project. */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TransferOffer"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such project among the caller's.; `NOT_FOUND`: There is no such member in the project. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    withdraw_transfer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a project. */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such project among the caller's.; `NOT_FOUND`: The project is offered to nobody, or not to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    accept_transfer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a project. */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectResponse"];
+                };
+            };
+            /** @description `INSUFFICIENT_CREDITS`: The account cannot pay for a first window of what runs; `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": false,
+                     *       "error_code": "VALIDATION_ERROR",
+                     *       "message": "The request does not fit its schema.",
+                     *       "details": null,
+                     *       "timestamp": "2026-01-31T12:00:00Z",
+                     *       "type": "urn:zentry:error:validation-error",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "The request does not fit its schema.",
+                     *       "instance": "/vms",
+                     *       "request_id": "4f9d1c6a2b7e8d305a61"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such project among the caller's.; `NOT_FOUND`: The project is offered to nobody, or not to the caller. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `CONFLICT`: The account has a project of this name already.; `QUOTA_EXCEEDED`: The account or the project has as many of these as it may have.; `CONFLICT`: The request collides with what is there. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -12236,6 +14021,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: There is no such machine, or it is not the caller's. */
             404: {
                 headers: {
@@ -12332,6 +14126,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: There is no such machine, or it is not the caller's. */
             404: {
                 headers: {
@@ -12483,6 +14286,15 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: There is no such snapshot, it is not the caller's, or not of this machine. */
             404: {
                 headers: {
@@ -12603,6 +14415,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: There is no such machine, or it is not the caller's. */
             404: {
                 headers: {
@@ -12680,6 +14501,15 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: There is no such machine, or it is not the caller's.; `NOT_FOUND`: There is no such snapshot, it is not the caller's, or not of this machine. */
             404: {
                 headers: {
@@ -12751,6 +14581,15 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: There is no such machine, or it is not the caller's. */
             404: {
                 headers: {
@@ -15604,6 +17443,15 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: There is no such operation among the caller's. */
             404: {
                 headers: {
@@ -17237,6 +19085,856 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorResponse"];
                 };
             };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_users: {
+        parameters: {
+            query?: {
+                /** @description Only the account of this address, in any case. */
+                email?: string | null;
+                /** @description Only accounts with this role. */
+                role?: components["schemas"]["Role"] | null;
+                /** @description Only accounts that are shut out, or only the others. */
+                suspended?: boolean | null;
+                /** @description Accounts per page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdministeredUserList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    get_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of an account. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdministeredUserResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    suspend_user: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of an account. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Suspension"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdministeredUserResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `LAST_ADMINISTRATOR`: It is the only account that administers the platform. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    resume_user: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of an account. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdministeredUserResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    sign_out_user: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of an account. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdministeredUserResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    reset_user_factor: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of an account. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdministeredUserResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    change_user_role: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of an account. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdministeredUserResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `LAST_ADMINISTRATOR`: It is the only account that administers the platform. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    change_user_quotas: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of an account. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountQuotas"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuotasResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    change_project_quotas: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a project. */
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectQuotas"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuotasResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_all_operations: {
+        parameters: {
+            query?: {
+                /** @description Only operations for which this account pays. */
+                user_id?: string | null;
+                /** @description Only operations of this VM. */
+                vm_id?: string | null;
+                /** @description Only operations in this state. */
+                status?: components["schemas"]["OperationStatus"] | null;
+                /** @description Only operations of this kind. */
+                kind?: string | null;
+                /** @description Operations per page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    cancel_any_operation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of an operation. */
+                operation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such operation among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `OPERATION_NOT_CANCELLABLE`: The operation has ended, is being undone, or is of a kind that cannot be undone. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    retry_operation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of an operation. */
+                operation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationResponse"];
+                };
+            };
+            /** @description `INSUFFICIENT_CREDITS`: The account has too few credits that are not held for something else; `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such operation among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `OPERATION_NOT_RETRYABLE`: The operation runs, has succeeded, or is of a kind that only its owner can ask for again.; `VM_INVALID_TRANSITION`: The machine's state does not allow it.; `VM_BUSY`: Another operation of this machine is under way. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_drivers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriverResponse"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
