@@ -80,6 +80,15 @@ def noting(database: Database) -> Iterator[dict[str, Any]]:
             sa.event.remove(engine, "before_cursor_execute", note)
 
 
+async def _others_look(platform: PlatformUnderTest, ada: Account, project_id: str, reads: tuple[str, ...]) -> None:
+    bob = await platform.given_member(ada, await platform.given_project(ada, "shared"), role="member")
+    for path in (*reads, *MEMBERS_READ):
+        await platform.client.get(path.replace(project_id, bob.id), headers=bob.headers)
+    admin = await platform.given_admin()
+    for path in ADMINISTRATORS_READ:
+        assert (await platform.client.get(path, headers=admin.headers)).status_code == 200, path
+
+
 async def journey(platform: PlatformUnderTest) -> None:
     ada = await platform.signup()
     project_id = await platform.given_project(ada)
@@ -175,12 +184,7 @@ async def journey(platform: PlatformUnderTest) -> None:
     await platform.client.delete(f"/snapshots/{taken.json()['id']}", headers=ada.headers)
     await platform.settle()
     await platform.client.put(f"/projects/{project_id}", json={"name": "Lab"}, headers=ada.headers)
-    bob = await platform.given_member(ada, await platform.given_project(ada, "shared"), role="member")
-    for path in (*reads[:4], *MEMBERS_READ):
-        await platform.client.get(path.replace(project_id, bob.id), headers=bob.headers)
-    admin = await platform.given_admin()
-    for path in ADMINISTRATORS_READ:
-        assert (await platform.client.get(path, headers=admin.headers)).status_code == 200, path
+    await _others_look(platform, ada, project_id, reads[:4])
     await platform.client.post("/auth/refresh", json={"refresh_token": ada.tokens["refresh_token"]})
     await _account(platform, ada)
     await platform.client.delete(f"/projects/{project_id}", headers=ada.headers)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from tests.support.platform import PASSWORD, Account, PlatformUnderTest
 from zentry.accounts.personal_tokens_schemas import PersonalTokenCreate
 from zentry.billing.statements import StatementService
+from zentry.monitoring.alerts.schemas import AlertPolicyCreate, SilenceCreate
 from zentry.platform.scopes import SCOPES
 from zentry.schema.billing import statement_schedule
 from zentry.vms.templates_schemas import TemplateCreate
@@ -28,6 +29,8 @@ KEYS: Final = {
 }
 TOKEN: Final = PersonalTokenCreate.model_json_schema()["examples"][0]
 BUDGET: Final = {"amount": 1000, "thresholds": [{"percent": 100}]}
+POLICY: Final = AlertPolicyCreate.model_json_schema()["examples"][0]
+SILENCE: Final = SilenceCreate.model_json_schema()["examples"][0]
 TEMPLATE: Final = TemplateCreate.model_json_schema()["examples"][0]
 STATUSES: Final = ("stopped", "terminated", "creating")
 NAMES: Final = (
@@ -36,9 +39,11 @@ NAMES: Final = (
     "key_id",
     "member_id",
     "operation_id",
+    "policy_id",
     "project_id",
     "record_id",
     "session_id",
+    "silence_id",
     "snapshot_id",
     "statement_id",
     "template_id",
@@ -95,6 +100,8 @@ async def seed(platform: PlatformUnderTest) -> Seeded:
         f"/templates/{deleted['template_id']}",
         f"/auth/sessions/{deleted['session_id']}",
         f"/auth/tokens/{deleted['token_id']}",
+        f"/alerts/policies/{deleted['policy_id']}",
+        f"/alerts/silences/{deleted['silence_id']}",
         f"/billing/budgets/{deleted['budget_id']}",
         f"/projects/{deleted['project_id']}",
     ):
@@ -145,6 +152,8 @@ async def _everything(platform: PlatformUnderTest, account: Account, project_id:
         "snapshot_id": await post(f"/vms/{vm['id']}/snapshots", {"name": name}),
         "key_id": await post("/ssh-keys", {"name": name, "public_key": KEYS[name]}),
         "budget_id": await post("/billing/budgets", {**BUDGET, "name": name}),
+        "policy_id": await post("/alerts/policies", {**POLICY, "name": name}),
+        "silence_id": await post("/alerts/silences", SILENCE),
         "session_id": await _second_session(platform, account),
         "token_id": await post("/auth/tokens", {**TOKEN, "name": name}),
         "template_id": await post("/templates", {**TEMPLATE, "name": name}),

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from zentry.billing.reports import BillingReports
 from zentry.monitoring.alerts.types import Condition, Figure, Policy, Source
 from zentry.monitoring.store import Aggregation, Bucket, Metric, MetricsStore, Query
+from zentry.platform.caller import Caller, Role
 from zentry.platform.db import Database, Transaction
 from zentry.platform.money import MICROS_PER_CREDIT
 from zentry.schema.billing import daily_spend
@@ -97,13 +98,14 @@ def _rate(policy: Policy, value: float | None, before: float | None) -> float | 
 async def _machines(tx: Transaction, policy: Policy) -> Mapping[UUID, datetime | None]:
     """Return the running machines that a policy is about, and since when they run."""
     views = VMViews(tx)
+    owner = Caller(user_id=policy.user_id, session_id=policy.id, role=Role.USER)  # Of the own machines alone.
     if policy.vm_id is not None:
-        vm = await views.find(policy.vm_id, user_id=policy.user_id)
+        vm = await views.find(policy.vm_id, caller=owner)
         found = [vm] if vm is not None and vm.status == VMStatus.RUNNING else []
     else:
         labels = parse_selector(policy.label_selector) if policy.label_selector else ()
         wanted = VMFilter(status=VMStatus.RUNNING, project_id=policy.project_id, labels=labels)
-        found = list(await views.list(policy.user_id, wanted, limit=MOST_TARGETS))
+        found = list(await views.list(wanted, caller=owner, limit=MOST_TARGETS))
     return {vm.id: vm.last_started for vm in found}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -211,7 +211,8 @@ class AlertService:
         await write(self._tx, policy, judging.settled(await self._alerts.alerts_of(policy.id)))
 
     async def _ensure_scope(self, vm_id: UUID | None, project_id: UUID | None, *, caller: Caller) -> None:
-        if vm_id is not None and await VMViews(self._tx).find(vm_id, user_id=caller.user_id) is None:
+        owner = replace(caller, shared={})  # A policy is about the own machines alone.
+        if vm_id is not None and await VMViews(self._tx).find(vm_id, caller=owner) is None:
             raise NotFound("VM")
         if project_id is not None:
             query = sa.select(projects.c.id).where(projects.c.id == project_id, projects.c.user_id == caller.user_id)
