@@ -35,13 +35,19 @@ class Meter:
 
     async def tick(self) -> int:
         """Look after every due account; return how many there were."""
-        for done in range(_MAX_ACCOUNTS_PER_TICK):
-            async with self._database.work() as tx:
-                user_id = await BillingRepository(tx).lock_due_account()
-                if user_id is None:
-                    return done + await self._stop_exhausted()
-                await BillingService(tx, self._settings).renew(user_id, on_exhausted=self._on_exhausted)
-        return _MAX_ACCOUNTS_PER_TICK
+        done = 0
+        while done < _MAX_ACCOUNTS_PER_TICK and await self._renew_next():
+            done += 1
+        return done + await self._stop_exhausted()
+
+    async def _renew_next(self) -> bool:
+        """Look after one account that is due; False when none is."""
+        async with self._database.work() as tx:
+            user_id = await BillingRepository(tx).lock_due_account()
+            if user_id is None:
+                return False
+            await BillingService(tx, self._settings).renew(user_id, on_exhausted=self._on_exhausted)
+        return True
 
     async def _stop_exhausted(self) -> int:
         """Stop what a request has found to be unpaid before the meter came."""
