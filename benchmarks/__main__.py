@@ -18,6 +18,7 @@ ALL: Final = (
     "load",
     "console",
     "sign_in",
+    "metering",
 )
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ BROAD_EXCEPT_ALLOWED: Final = (
     "platform/db/notifications.py",
     "platform/db/service.py",  # whatever the health check meets is its answer
     "vms/reconciler.py",
+    "vms/keeping.py",
     "vms/resumption.py",
     "worker/",
 )

@@ -149,14 +149,14 @@ async def _holds(tx: Transaction) -> list[str]:
     ]
 
 
-def _interval(segment: Any) -> tuple[UUID, datetime, datetime]:
+def _interval(segment: Any) -> tuple[UUID, str, datetime, datetime]:
     # Several may begin in one second; all but the last of them end in it as well.
-    return segment.resource_id, segment.started_at, segment.ended_at or _FOREVER
+    return segment.resource_id, segment.meter, segment.started_at, segment.ended_at or _FOREVER
 
 
 async def _segments(tx: Transaction) -> list[str]:
     broken = []
-    last_end: dict[UUID, Any] = {}
+    last_end: dict[tuple[UUID, str], Any] = {}
     rows = await _rows(tx, sa.select(segments))
     charged = await _sums(tx, billing_records.c.segment_id, billing_records.c.amount)
     costs = await _sums(tx, billing_records.c.vm_id, billing_records.c.amount)
@@ -168,10 +168,11 @@ async def _segments(tx: Transaction) -> list[str]:
             broken.append(f"segment {segment.id} charged {segment.charged_micros}, lines {in_lines}, not {cost}")
         if segment.ended_at is not None and segment.charged_until != segment.ended_at:
             broken.append(f"segment {segment.id} ended at {segment.ended_at}, charged until {segment.charged_until}")
-        before = last_end.get(segment.resource_id)
+        place = (segment.resource_id, segment.meter)
+        before = last_end.get(place)
         if before is not None and segment.started_at < before:
             broken.append(f"segment {segment.id} overlaps the one before it")
-        last_end[segment.resource_id] = segment.ended_at
+        last_end[place] = segment.ended_at
     for row in await _rows(tx, sa.select(resource_costs)):
         in_lines = -costs.get(row.resource_id, (0, 0))[0]
         if row.charged_micros != in_lines:
@@ -181,9 +182,9 @@ async def _segments(tx: Transaction) -> list[str]:
 
 async def _machines(tx: Transaction) -> list[str]:
     broken = []
-    open_segments = {
-        row.resource_id for row in await _rows(tx, sa.select(segments).where(segments.c.ended_at.is_(None)))
-    }
+    metered = await _rows(tx, sa.select(segments).where(segments.c.ended_at.is_(None)))
+    open_segments = {row.resource_id for row in metered if row.meter == "compute"}
+    kept = {row.resource_id for row in metered if row.meter in {"storage", "address"}}
     leases = {row.vm_id: row.address for row in await _rows(tx, sa.select(ip_leases))}
     busy = {
         row.vm_id
@@ -203,6 +204,8 @@ async def _machines(tx: Transaction) -> list[str]:
             broken.append(f"VM {vm.id} counts beyond its size and nothing is under way")
         if (vm.status == "running") != (vm.id in open_segments):
             broken.append(f"VM {vm.id} is {vm.status} and {'is' if vm.id in open_segments else 'is not'} metered")
+        if vm.id in kept and vm.status in {"running", "terminated"}:
+            broken.append(f"VM {vm.id} is {vm.status} and is metered as if it stood still")
         if vm.status == "creating":
             broken.append(f"VM {vm.id} is stuck in creating")
     return broken

@@ -54,6 +54,8 @@ from zentry.billing.meter import Meter
 from zentry.billing.prices import PriceLists
 from zentry.billing.prices_router import public_router as price_lists_router
 from zentry.billing.prices_router import router as prices_admin_router
+from zentry.billing.quotes import Quotes
+from zentry.billing.quotes_router import router as quotes_router
 from zentry.billing.records_router import router as records_router
 from zentry.billing.refunds_router import router as refunds_router
 from zentry.billing.router import router as billing_router
@@ -125,6 +127,8 @@ from zentry.vms.changes_router import router as changes_router
 from zentry.vms.console import Console
 from zentry.vms.console_router import router as console_router
 from zentry.vms.hooks import ForgetBelongings, MachinesOfProject, StopMachines, SuspendForBudget, SuspendMachines
+from zentry.vms.hooks import ForgetBelongings, MachinesOfProject, SuspendForBudget, SuspendMachines
+from zentry.vms.keeping import Keeping
 from zentry.vms.lifecycle import VMLifecycle
 from zentry.vms.projects_router import router as project_vms_router
 from zentry.vms.reconciler import Reconciler
@@ -170,6 +174,7 @@ class Platform:
     sequencer: Sequencer
     hub: EventHub
     alerts: AlertEvaluator
+    keeping: Keeping
     worker: Worker
 
     async def run_worker(self, stop: asyncio.Event) -> None:
@@ -301,6 +306,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             quotas_admin_router,
             operations_admin_router,
             drivers_router,
+            quotes_router,
             invariants_router(database, clock),
             *((web_console_router(vendor_directory()),) if settings.server.console else ()),
         ),
@@ -373,6 +379,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         sequencer=loops.sequencer,
         hub=hub,
         alerts=loops.alerts,
+        keeping=loops.keeping,
         worker=Worker(loops.all),
     )
 
@@ -392,6 +399,7 @@ class Loops:
     mailer: MailWorker
     sequencer: Sequencer
     alerts: AlertEvaluator
+    keeping: Keeping
 
     @property
     def all(self) -> tuple[Loop, ...]:
@@ -408,6 +416,7 @@ class Loops:
             self.mailer,
             self.sequencer,
             self.alerts,
+            self.keeping,
         )
 
 
@@ -483,6 +492,7 @@ def assemble_loops(
         ),
         sequencer=Sequencer(database=database, settings=settings.events, clock=clock, signals=signals),
         alerts=AlertEvaluator(database=database, store=store, settings=settings.monitoring, clock=clock, random=random),
+        keeping=Keeping(database=database, settings=settings, clock=clock),
     )
 
 
@@ -508,6 +518,7 @@ def factories(
             public_url=settings.server.public_url,
         ),
         BillingService: lambda tx: BillingService(tx, settings.billing),
+        Quotes: lambda tx: Quotes(tx, settings.billing),
         PriceLists: lambda tx: PriceLists(tx, settings.billing),
         BudgetService: lambda tx: BudgetService(tx, BillingService(tx, settings.billing)),
         VoucherService: lambda tx: VoucherService(tx, BillingService(tx, settings.billing)),

@@ -160,6 +160,8 @@ async def test_every_write_that_has_a_body_is_tried(platform: PlatformUnderTest)
         "POST /auth/signup",
         "POST /auth/tokens",
         "POST /billing/credits/add",
+        "POST /billing/forecast",
+        "POST /billing/quote",
         "PATCH /admin/simulator/hosts/{host_name}",
         "PATCH /templates/{template_id}",
         "POST /admin/simulator/faults",

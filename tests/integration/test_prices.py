@@ -179,3 +179,72 @@ async def test_late_meters_and_punctual_ones_charge_the_same(tmp_path: Path) -> 
     assert spent == [spent[0]] * 3
     assert [outcome["current_credits"] for outcome in outcomes] == [outcomes[0]["current_credits"]] * 3
     assert spent[0] > 2.5
+
+
+async def test_what_stands_still_is_charged_for_its_disk_and_its_address_once_they_have_a_price(
+    platform: PlatformUnderTest,
+) -> None:
+    admin = await platform.given_admin()
+    account = await platform.signup()
+    before = await platform.given_vm(account, status="stopped")
+    running = await platform.given_vm(account)
+    taken = await platform.client.post(f"/vms/{before['id']}/snapshots", json={"name": "a"}, headers=account.headers)
+    await platform.settle()
+    await _announce(platform, admin, after=timedelta(hours=49), storage=0.001, address=0.01, snapshot=0.0005)
+    await platform.inner.keeping.tick()
+
+    await platform.advance(meter=False, hours=48)
+    await _ask(platform, account, "POST", f"/vms/{running['id']}/stop")
+    await platform.settle()
+    await platform.advance(meter=False, hours=3)
+    await _ask(platform, account, "POST", f"/vms/{before['id']}/start")
+    await platform.settle()
+    await _ask(platform, account, "DELETE", f"/snapshots/{taken.json()['id']}")
+    await platform.settle()
+    await platform.advance(meter=False, hours=1)
+    await _ask(platform, account, "DELETE", f"/vms/{before['id']}")
+    await _ask(platform, account, "DELETE", f"/vms/{running['id']}")
+    await platform.settle()
+
+    charged: dict[tuple[str, float], Any] = {}
+    for line in await _lines(platform, account):
+        key = (line["unit"], line["unit_price"])
+        charged[key] = charged.get(key, 0) + line["amount"]
+    assert charged == {
+        ("hour", 0.05): pytest.approx(-49 * 0.05),
+        ("gib_hour", 0.001): pytest.approx(-(2 + 3) * 20 * 0.001),
+        ("hour", 0.01): pytest.approx(-(2 + 3) * 0.01),
+        ("gib_hour", 0.0005): pytest.approx(-2 * 20 * 0.0005),
+    }
+    assert await broken_invariants(platform.database) == []
+
+
+@pytest.mark.parametrize("overrides", [{"billing": {"welcome_credits": 0.25, "grace_days": 5}}])
+async def test_a_disk_that_is_not_paid_is_kept_for_the_grace_paid_again_on_top_up_and_else_removed(
+    platform: PlatformUnderTest,
+) -> None:
+    admin = await platform.given_admin()
+    account = await platform.signup()
+    vms = [await platform.given_vm(account, status="stopped"), await platform.given_vm(account, status="stopped")]
+    await _announce(platform, admin, after=timedelta(hours=49), storage=0.001)
+    await platform.inner.keeping.tick()
+    await _ask(platform, account, "DELETE", f"/vms/{vms[1]['id']}")
+
+    await platform.advance(hours=49 + 24)
+    unpaid = (await _ask(platform, account, "GET", "/billing/credits")).json()
+    await _ask(platform, account, "POST", "/billing/credits/add", amount=0.06)
+    await platform.advance(hours=24)
+    paid_again = (await _ask(platform, account, "GET", "/billing/credits")).json()
+    await platform.advance(days=4)
+    await platform.inner.keeping.tick()
+    kept = (await _ask(platform, account, "GET", f"/vms/{vms[0]['id']}")).json()["status"]
+    await platform.advance(days=2)
+    await platform.inner.keeping.tick()
+    await platform.settle()
+
+    assert unpaid["available_credits"] == 0
+    assert unpaid["total_spent"] == pytest.approx(0.25)
+    assert paid_again["total_spent"] == pytest.approx(unpaid["total_spent"] + 3 * 0.02)
+    assert kept == "stopped"
+    assert (await _ask(platform, account, "GET", f"/vms/{vms[0]['id']}")).json()["status"] == "terminated"
+    assert await broken_invariants(platform.database) == []

@@ -52,6 +52,8 @@ WITHOUT_KEY: Final = {
     "add_fault",
     "remove_fault",
     "remove_faults",
+    "quote_machines",
+    "forecast_plan",
 }
 
 

@@ -167,3 +167,12 @@ class TooManyBudgets(Conflict):
 
     def __init__(self, most: int) -> None:
         super().__init__(f"An account has {most} budgets at most; delete one first.", most=most)
+
+
+class ForecastTooLarge(Conflict):
+    """The plan is longer than a forecast may be."""
+
+    code = "FORECAST_TOO_LARGE"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}. Ask for fewer days, or for fewer machines.")

@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from zentry.billing.records import Entry, Record, RecordReader
-from zentry.billing.types import CREATE_FEE, ActionType
+from zentry.billing.types import CREATE_FEE, KEPT, ActionType
 from zentry.platform import money
 from zentry.platform.db import Transaction, values
 from zentry.platform.errors import NotFound
@@ -181,7 +181,7 @@ class LineExplainer:
         metered = await self._metered(record)
         return Explanation(
             record=record,
-            price=await self._price(record),
+            price=await self._price(record, metered),
             metered=metered,
             entries=await self._records.entries_of(record.id),
             happenings=await self._happenings(record, metered),
@@ -202,10 +202,12 @@ class LineExplainer:
             rate_micros_per_hour=record.rate_micros_per_hour,
         )
 
-    async def _price(self, record: Record) -> Price | None:
+    async def _price(self, record: Record, metered: Metered | None) -> Price | None:
         if record.price_version is None:
             return None
         item = CREATE_FEE if record.action_type == ActionType.VM_CREATE else record.resource_type
+        if metered is not None and metered.meter in KEPT:
+            item = metered.meter
         row = (await self._tx.execute(_PRICE, {"version": record.price_version, "item": item})).first()
         return None if row is None else Price(*values(row))
 

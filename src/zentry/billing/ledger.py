@@ -37,6 +37,7 @@ _COLUMNS: Final = (
 )
 _ACCOUNT: Final = users.c.id == sa.bindparam("user", type_=sa.Uuid)
 _LOCK: Final = sa.select(*_COLUMNS).where(_ACCOUNT).with_for_update(key_share=True)
+_LOOK: Final = sa.select(*_COLUMNS).where(_ACCOUNT)
 _INSERT: Final = sa.insert(ledger_entries)
 _SAVE: Final = (
     sa.update(users)
@@ -79,6 +80,14 @@ class Books:
     async def open(cls, tx: Transaction, user_id: UUID) -> Books:
         """Lock the account and read its balances, or raise `NotFound`."""
         row = (await tx.execute(_LOCK, {"user": user_id})).first()
+        if row is None:
+            raise NotFound("User")
+        return cls(tx, user_id, row)
+
+    @classmethod
+    async def look(cls, tx: Transaction, user_id: UUID) -> Books:
+        """Read the balances for looking ahead, without a lock: nothing of it is to be saved."""
+        row = (await tx.execute(_LOOK, {"user": user_id})).first()
         if row is None:
             raise NotFound("User")
         return cls(tx, user_id, row)

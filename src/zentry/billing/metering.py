@@ -51,6 +51,17 @@ class OpenAccount:
             await account.write()
         return account
 
+    @classmethod
+    async def look(cls, tx: Transaction, settings: BillingSettings, user_id: UUID) -> Self:
+        """Return the account as it is now, for looking ahead: nothing of it is to be written."""
+        account = cls(tx, settings, await Books.look(tx, user_id))
+        if account.books.grants_end_at is not None:
+            account.state.grants = await account._rows.list_ending_grants(user_id)
+        account.state.courses = await account._load_courses()
+        if account.state.due_at is not None and account.state.due_at <= account.now:
+            account.state.advance(account.now)
+        return account
+
     async def find_covered(self, resource_id: UUID, *, meter: str) -> tuple[Covered, Course | None] | None:
         """Return the open hold of a resource and what is metered on it."""
         found = await self._rows.find_covered(resource_id, meter)

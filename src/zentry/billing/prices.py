@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
 from uuid import UUID
 
 from zentry.billing.errors import PriceListFixed, PriceListNotFound, PriceNotice
 from zentry.billing.repository import BillingRepository
-from zentry.billing.types import ADDRESS, CREATE_FEE, SNAPSHOT, STORAGE, PriceList
+from zentry.billing.types import UNITS, PriceList
 from zentry.events.recorder import EventRecorder
 from zentry.platform import money
 from zentry.platform.caller import Caller
@@ -24,14 +23,6 @@ from zentry.platform.db import Transaction
 from zentry.platform.errors import Conflict, InvalidInput, NotFound, Unavailable
 from zentry.platform.settings import BillingSettings
 from zentry.schema.billing import PriceUnit
-
-UNITS: Final[Mapping[str, PriceUnit]] = {
-    CREATE_FEE: PriceUnit.EACH,
-    STORAGE: PriceUnit.GIB_HOUR,
-    SNAPSHOT: PriceUnit.GIB_HOUR,
-    ADDRESS: PriceUnit.HOUR,
-}
-"""What has a price beside the instance types, which are charged by the hour."""
 
 
 class PriceLists:
@@ -71,7 +62,7 @@ class PriceLists:
         if effective_at < soonest:
             raise PriceNotice(soonest, notice_hours=self._settings.price_notice_hours)
         known = {**dict.fromkeys(await self._rows.list_instance_types(), PriceUnit.HOUR), **UNITS}
-        micros = {**last.micros, **_micros(prices, known)}
+        micros = {**last.micros, **micros_of(prices, known)}
         announced = PriceList(last.version + 1, last.currency, micros, effective_at)
         if not await self._rows.insert_price_list(announced, units=known):
             raise Conflict("Another price list was announced just now; look at it and try again.")
@@ -102,7 +93,8 @@ class PriceLists:
         )
 
 
-def _micros(prices: Mapping[str, float], known: Mapping[str, PriceUnit]) -> Mapping[str, int]:
+def micros_of(prices: Mapping[str, float], known: Mapping[str, PriceUnit]) -> Mapping[str, int]:
+    """Return prices as exact micro-credits, or raise where one is none or is for nothing that has a price."""
     micros = {}
     for item, price in prices.items():
         if item not in known:

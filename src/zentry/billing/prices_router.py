@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Response
 
 from zentry.billing.admin_router import UserId
 from zentry.billing.errors import BalanceLimit, PriceListFixed, PriceListNotFound, PriceNotice, TooManyGrants
-from zentry.billing.prices import UNITS, PriceLists
+from zentry.billing.prices import PriceLists
 from zentry.billing.prices_schemas import (
     Discount,
     DiscountChange,
@@ -24,7 +24,7 @@ from zentry.billing.prices_schemas import PriceLists as PriceListsResponse
 from zentry.billing.reports import BillingReports, GrantLine
 from zentry.billing.schemas import BillingUnit
 from zentry.billing.service import BillingService
-from zentry.billing.types import BASIS_POINTS, PriceList
+from zentry.billing.types import BASIS_POINTS, UNITS, PriceList
 from zentry.operations.once import OnceDep
 from zentry.platform.clock import whole_second
 from zentry.platform.errors import Conflict, IdempotencyMismatch, InvalidInput, NotAllowed, NotFound

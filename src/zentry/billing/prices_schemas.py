@@ -16,6 +16,7 @@ _Price = Annotated[
     Field(ge=0, le=1000, description="Credits, with at most six decimal places.", examples=[0.05]),
     Field(json_schema_extra={"multipleOf": 0.000001}),
 ]
+OptionalPrice = Annotated[_Price | None, Field(description="Credits; left out, it stays as it is.")]
 
 
 def _text(value: object) -> object:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from zentry.billing.rating import Account
+
+_MOST_STEPS: Final = 2_000
+"""Beyond them it is not looked further; where there is plenty one step renews many windows."""
 
 
 def credit_ends_at(account: Account, now: datetime, *, within: timedelta) -> datetime | None:
@@ -13,7 +17,9 @@ def credit_ends_at(account: Account, now: datetime, *, within: timedelta) -> dat
     It is the meter's own code that is run ahead, so it is the very second.
     """
     ahead, limit = account.copy(), now + within
-    while ahead.due_at is not None and ahead.due_at <= limit:
+    for _ in range(_MOST_STEPS):
+        if ahead.due_at is None or ahead.due_at > limit:
+            break
         at = ahead.due_at
         ahead.step(limit)
         ends = [end for course in ahead.courses if (end := course.unpaid_from(at)) is not None]

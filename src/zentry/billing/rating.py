@@ -14,9 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from zentry.billing.types import BASIS_POINTS, COMPUTE, CREATE_FEE, Grant, PriceList, Resource, Segment
+from zentry.billing.types import BASIS_POINTS, COMPUTE, CREATE_FEE, UNITS, Grant, PriceList, Resource, Segment
 from zentry.platform import money
 from zentry.platform.settings import BillingSettings
+from zentry.schema.billing import PriceUnit
 
 FREE_WINDOW: Final = timedelta(days=1)
 """How far ahead is looked at what costs nothing: a price list may put a price on it."""
@@ -194,6 +195,8 @@ class Account:
     grants: list[Grant] = field(default_factory=list)
     """Those that end, the first to end first: what is spent is taken from them in this order."""
     journal: list[Entry] = field(default_factory=list)
+    lapsed: int = 0
+    """What was taken back of grants that have ended."""
 
     def copy(self) -> Account:
         """Return one that can be run ahead."""
@@ -246,8 +249,36 @@ class Account:
 
     def plan(self, course: Course) -> None:
         """See to it that the account is looked at when a new course has to be renewed."""
-        due = course.segment.paid_until - timedelta(seconds=self.settings.renew_before_seconds)
+        due = max(self._renew_at(course), course.segment.started_at)
         self.due_at = due if self.due_at is None else min(self.due_at, due)
+
+    def begin(self, course: Course) -> None:
+        """Begin to meter what runs: a first window is held."""
+        self.courses.append(course)
+        self._hold(course, course.segment.started_at + course.window(self.settings))
+        self.plan(course)
+
+    def pay(self, amount: int) -> None:
+        """Pay something at once."""
+        self.available -= amount
+        self.spend(amount)
+
+    def left(self, at: datetime) -> int:
+        """Return the balance without what was used until an instant, charged or not."""
+        return self.available + sum(
+            course.cost(max(at, course.segment.charged_until), course.segment.paid_until)
+            for course in self.courses
+            if course.segment.paid_until > at
+        )
+
+    def keep(self, course: Course) -> None:
+        """Begin to meter what is kept: for a window if that can be paid, and else unpaid until it can."""
+        start = course.segment.started_at
+        until = start + course.window(self.settings)
+        self.courses.append(course)
+        if course.cost(start, until) <= self.available:
+            self._hold(course, until)
+        self.plan(course)
 
     def add_grant(self, grant: Grant) -> None:
         """Take from a grant what is spent from now on, and see to its end."""
@@ -382,6 +413,7 @@ class Account:
             grant = self.grants.pop(0)
             amount = min(grant.remaining, self.available)
             self.available -= amount
+            self.lapsed += amount
             self.journal.append(Lapsed(grant, amount))
 
     def _next_due(self, at: datetime) -> datetime | None:
@@ -452,9 +484,16 @@ NO_HOLD: Final = UUID(int=0)
 
 
 def opened(
-    resource: Resource, prices: PriceList, *, segment_id: UUID, at: datetime, discount_basis_points: int
+    resource: Resource,
+    prices: PriceList,
+    *,
+    segment_id: UUID,
+    at: datetime,
+    discount_basis_points: int,
+    meter: str = COMPUTE,
 ) -> Segment:
-    """Return the segment of a machine that begins to run, not paid for yet."""
+    """Return the segment of what begins to be metered, not paid for yet."""
+    item, quantity = (resource.type, 1) if meter == COMPUTE else (meter, resource.kept()[meter])
     return Segment(
         id=segment_id,
         user_id=resource.user_id,
@@ -462,13 +501,17 @@ def opened(
         resource_id=resource.id,
         resource_type=resource.type,
         price_version=prices.version,
-        rate_micros_per_hour=prices.rate(resource.type, quantity=1, discount_basis_points=discount_basis_points),
+        rate_micros_per_hour=prices.rate(item, quantity=quantity, discount_basis_points=discount_basis_points),
         started_at=at,
         paid_until=at,
         charged_until=at,
         charged_micros=0,
-        price_micros=prices.price(resource.type),
+        meter=meter,
+        unit=UNITS.get(item, PriceUnit.HOUR),
+        quantity=quantity,
+        price_micros=prices.price(item),
         discount_basis_points=discount_basis_points,
+        vm_id=resource.vm_id,
     )
 
 

@@ -167,9 +167,10 @@ class BillingRepository:
         """Return the price list that is in force at an instant, and those that follow it."""
         return _price_lists((await self._tx.execute(_LISTS_AT, {"at": at})).all())
 
-    async def list_instance_types(self) -> Sequence[str]:
-        """Return the names of what machines can be."""
-        return list((await self._tx.execute(sa.select(instance_types.c.name))).scalars())
+    async def list_instance_types(self) -> Mapping[str, int]:
+        """Return what machines can be, with the GiB of their disks."""
+        rows = await self._tx.execute(sa.select(instance_types.c.name, instance_types.c.disk_gib))
+        return {row.name: row.disk_gib for row in rows.all()}
 
     async def insert_price_list(self, announced: PriceList, *, units: Mapping[str, str]) -> bool:
         """Write a price list; False when there is one of its version or its instant."""

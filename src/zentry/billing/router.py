@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from zentry.billing.errors import BalanceLimit, SelfServiceClosed
+from zentry.billing.quotes import Quotes, seconds_between
 from zentry.billing.reports import DAYS_PER_WEEK, BillingReports, Line, LineFilter
 from zentry.billing.schemas import (
     AddCredits,
@@ -44,11 +45,11 @@ PeriodDays = Annotated[int, Query(ge=1, le=365, description="Length of the perio
 
 @router.get("/credits", summary="Show the balance")
 async def get_credits(caller: CallerDep, edge: EdgeDep) -> CreditBalance:
-    """Balance, what is held, what has accrued, and what was spent today, this week and this month."""
+    """Balance, what is held, what has accrued, what it costs per hour, and when the credit ends, to the second."""
     async with edge.read() as tx:
         reports = BillingReports(tx, caller.user_id)
         balance, count = await reports.balance()
-        rate, accrued = await reports.running()
+        standing = await edge.service(Quotes, tx).stand(caller.user_id)
         last = await reports.last_line()
         today = tx.now.date()
         daily, weekly, monthly = await reports.spent_since(
@@ -58,8 +59,11 @@ async def get_credits(caller: CallerDep, edge: EdgeDep) -> CreditBalance:
         current_credits=to_credits(balance.credits),
         available_credits=to_credits(balance.available),
         held_credits=to_credits(balance.held),
-        accrued_cost=to_credits(accrued),
-        burn_rate_per_hour=to_credits(rate),
+        accrued_cost=to_credits(standing.accrued),
+        burn_rate_per_hour=to_credits(standing.rate_micros_per_hour),
+        credit_ends_at=standing.credit_ends_at,
+        seconds_to_empty=seconds_between(standing.now, standing.credit_ends_at),
+        discount_percent=standing.discount_basis_points / 100,
         total_spent=to_credits(balance.total_spent),
         monthly_spending=to_credits(monthly),
         weekly_spending=to_credits(weekly),

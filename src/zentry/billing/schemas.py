@@ -31,6 +31,13 @@ class CreditBalance(ReadModel):
     held_credits: Credits = Field(description="Reserved for machines that run or are being created.")
     accrued_cost: Credits = Field(description="Used since the last charge; the next charges take it from what is held.")
     burn_rate_per_hour: Credits = Field(description="What everything that runs costs per hour.")
+    credit_ends_at: datetime | None = Field(
+        None,
+        description="When the first machine stops, or the first disk is not paid any longer, if all goes on as it is; "
+        "null where nothing runs, or not within a year.",
+    )
+    seconds_to_empty: int | None = Field(None, description="Seconds until `credit_ends_at`.")
+    discount_percent: float = Field(0.0, description="Taken off every rate.")
     total_spent: Credits = Field(description="Everything that was ever charged.")
     monthly_spending: Credits = Field(description="Charged since the first of this month (UTC).")
     weekly_spending: Credits = Field(description="Charged in the last seven days.")

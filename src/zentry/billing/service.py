@@ -36,6 +36,8 @@ from zentry.billing.types import (
     COMPUTE,
     CREATE_FEE,
     CREDIT_UNIT,
+    KEPT,
+    STORAGE,
     ActionType,
     Grant,
     OnCreditExhausted,
@@ -124,6 +126,54 @@ class BillingService:
         await self._stop(account, resource_id, meters=(COMPUTE,))
         await account.write()
 
+    async def start_keeping(self, resource: Resource) -> None:
+        """Meter what a resource that stands still holds from this instant on, where that has a price or is to have one.
+
+        It is never refused: what cannot be paid is kept unpaid, and metered from the instant on at which it can.
+        """
+        prices = await self.get_price_list()
+        lists = (prices, *prices.following)
+        meters = [
+            meter for meter, amount in resource.kept().items() if amount and any(one.price(meter) for one in lists)
+        ]
+        if not meters:
+            return
+        account = await self._open(resource.user_id)
+        account.state.available = account.books.balance.available
+        for meter in meters:
+            hold_id = await self._rows.insert_hold(
+                user_id=resource.user_id, resource_id=resource.id, meter=meter, amount=0
+            )
+            if hold_id is None:
+                continue  # It is kept already.
+            segment = opened(
+                resource,
+                prices,
+                segment_id=self._tx.new_id(),
+                at=account.now,
+                discount_basis_points=account.books.discount_basis_points,
+                meter=meter,
+            )
+            await self._rows.insert_segment(segment)
+            account.state.keep(account.course(segment, hold_id=hold_id, lists=prices.following))
+        await account.write()
+
+    async def stop_keeping(self, resource_ids: Sequence[UUID], user_id: UUID) -> None:
+        """End what is metered of resources that stood still and are to go."""
+        if not resource_ids:
+            return
+        account = await self._open(user_id)
+        for resource_id in resource_ids:
+            await self._stop(account, resource_id, meters=KEPT)
+        await account.write()
+
+    async def is_unpaid_since(self, resource_id: UUID, user_id: UUID, *, before: datetime) -> bool:
+        """Tell whether the disk of a machine has been kept without being paid since before an instant."""
+        await self._open(user_id)
+        covered = await self._rows.find_covered(resource_id, STORAGE)
+        segment = None if covered is None else covered.segment
+        return segment is not None and segment.rate_micros_per_hour > 0 and segment.paid_until < before
+
     async def renew(self, user_id: UUID, *, on_exhausted: OnCreditExhausted) -> None:
         """Capture what was used and hold the next window of everything that the account runs.
 
@@ -140,7 +190,9 @@ class BillingService:
     async def _warn(self, account: OpenAccount) -> None:
         """Tell of the end of the credit that is in sight, once for each number of hours that the settings name."""
         books = account.books
-        ends_at = credit_ends_at(account.state, account.now, within=timedelta(hours=max(self._settings.warn_hours)))
+        ends_at = credit_ends_at(
+            account.state, account.now, within=timedelta(hours=max(self._settings.warn_hours, default=0))
+        )
         hours = None if ends_at is None else (ends_at - account.now).total_seconds() / money.SECONDS_PER_HOUR
         warning = 0 if hours is None else sum(hours <= limit for limit in self._settings.warn_hours)
         if hours is not None and warning > books.credit_warning:

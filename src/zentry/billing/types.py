@@ -30,11 +30,23 @@ SNAPSHOT: Final = "snapshot"
 AT_REST: Final = (STORAGE, ADDRESS)
 """What is metered of a machine that stands still. While it runs, its price contains both."""
 
+KEPT: Final = (*AT_REST, SNAPSHOT)
+"""Everything that is metered of what stands still."""
+
 CREDIT_UNIT: Final = "credit"
 """The unit of a line that adds or takes credits."""
 
 CREATE_FEE: Final = "vm_create"
 """The price item that is charged once, when a machine first runs."""
+
+
+UNITS: Final[Mapping[str, PriceUnit]] = {
+    CREATE_FEE: PriceUnit.EACH,
+    STORAGE: PriceUnit.GIB_HOUR,
+    SNAPSHOT: PriceUnit.GIB_HOUR,
+    ADDRESS: PriceUnit.HOUR,
+}
+"""What has a price beside the instance types, which are charged by the hour."""
 
 
 class ActionType(StrEnum):
@@ -83,6 +95,17 @@ class Resource:
     project_id: UUID
     name: str
     type: str
+    storage_gib: int = 0
+    """Of its own, while it stands still; or of what is kept."""
+    addresses: int = 0
+    vm_id: UUID | None = None
+    """The machine that it belongs to, where it is none itself."""
+
+    def kept(self) -> Mapping[str, int]:
+        """Return what is metered of it while it stands still, by meter."""
+        if self.vm_id is not None:
+            return {SNAPSHOT: self.storage_gib}
+        return {STORAGE: self.storage_gib, ADDRESS: self.addresses}
 
 
 @dataclass(frozen=True, slots=True)

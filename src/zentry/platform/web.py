@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Final, TypeVar, cast
 
@@ -23,6 +24,10 @@ Service = TypeVar("Service")
 Factories = Mapping[type[Any], Callable[[Transaction], Any]]
 
 
+class _NothingRemains(Exception):
+    """Takes back a unit of work."""
+
+
 class Edge:
     """Where requests open their unit of work and build the service that runs inside it."""
 
@@ -33,6 +38,14 @@ class Edge:
     def work(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a unit of work that commits at the end of the block."""
         return self._database.work()
+
+    @contextlib.asynccontextmanager
+    async def rehearse(self) -> AsyncIterator[Transaction]:
+        """Open a unit of work of which nothing remains: what would be refused is refused."""
+        with contextlib.suppress(_NothingRemains):
+            async with self._database.work() as tx:
+                yield tx
+                raise _NothingRemains
 
     def read(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a connection for looking only."""

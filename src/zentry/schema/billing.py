@@ -135,6 +135,8 @@ sa.Index(
 )
 sa.Index("ix_segments_resource", segments.c.resource_id, segments.c.started_at)
 
+is_kept_open = sa.and_(segments.c.meter != constant("compute"), segment_is_open)
+sa.Index("ix_segments_kept", segments.c.paid_until, postgresql_where=is_kept_open, sqlite_where=is_kept_open)
 is_exhausted = sa.and_(segments.c.exhausted_at.is_not(None), segment_is_open)
 sa.Index("ix_segments_exhausted", segments.c.user_id, postgresql_where=is_exhausted, sqlite_where=is_exhausted)
 

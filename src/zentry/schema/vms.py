@@ -111,6 +111,8 @@ sa.Index(
 sa.Index("ix_vms_user_status", vms.c.user_id, vms.c.status, vms.c.created_at)
 sa.Index("ix_vms_project_created", vms.c.project_id, vms.c.created_at)
 sa.Index("ix_vms_running", vms.c.id, postgresql_where=is_running, sqlite_where=is_running)
+is_stopped = vms.c.status == constant("stopped")
+sa.Index("ix_vms_stopped", vms.c.id, postgresql_where=is_stopped, sqlite_where=is_stopped)
 is_out_of_credit = sa.and_(vms.c.status == constant("stopped"), vms.c.stop_reason == constant("credit"))
 sa.Index(
     "ix_vms_out_of_credit",
@@ -179,6 +181,9 @@ sa.Index(
 sa.Index("ix_snapshots_user_created", snapshots.c.user_id, snapshots.c.created_at, snapshots.c.id)
 sa.Index("ix_snapshots_vm_created", snapshots.c.vm_id, snapshots.c.created_at)
 sa.Index("ix_snapshots_project_id", snapshots.c.project_id)
+
+is_available = snapshots.c.status == constant("available")
+sa.Index("ix_snapshots_available", snapshots.c.id, postgresql_where=is_available, sqlite_where=is_available)
 
 ssh_keys = sa.Table(
     "ssh_keys",

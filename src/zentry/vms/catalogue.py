@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zentry.billing.service import BillingService
-from zentry.billing.types import CREATE_FEE
+from zentry.billing.types import AT_REST, CREATE_FEE
 from zentry.platform.db import Transaction
 from zentry.platform.money import to_credits
 from zentry.platform.settings import BillingSettings
@@ -32,11 +32,13 @@ class Catalogue:
         """Return prices, sizes and the rules of charging."""
         prices = await self._billing.get_price_list()
         sizes = await self._rows.list_instance_types()
+        kept = any(prices.price(meter) for meter in AT_REST)
         return PricingInfo(
             pricing={size.name: to_credits(prices.micros[size.name]) for size in sizes},
             currency=prices.currency,
             billing="per_hour",
-            description="Prices per hour while a VM runs, charged by the second; a stopped VM costs nothing.",
+            description="Prices per hour while a VM runs, charged by the second; a stopped VM costs "
+            + ("what it keeps: its disk and its address." if kept else "nothing."),
             specifications={size.name: _specs(size) for size in sizes},
             billing_details=BillingDetails(
                 unit="credits per hour",

@@ -47,7 +47,7 @@ class Disks:
             self._replacing(RESTORE, act=self._restore),
             Kind(
                 SNAPSHOT,
-                (Step("snapshot", act=self._take, record=self._taken, undo=self._drop),),
+                (Step("snapshot", act=self._take, account=self._meter, record=self._taken, undo=self._drop),),
                 release=_keep_money,
                 abandon=self._snapshot_failed,
             ),
@@ -130,6 +130,11 @@ class Disks:
     async def _drop(self, claim: Claim) -> None:
         await self._driver.delete_snapshot(claim.vm_id, UUID(claim.input["snapshot_id"]), fence=claim.fence)
 
+    async def _meter(self, tx: Transaction, claim: Claim) -> None:
+        snapshot = await SnapshotRepository(tx).find(UUID(claim.input["snapshot_id"]), user_id=claim.user_id)
+        if snapshot is not None:
+            await BillingService(tx, self._settings.billing).start_keeping(snapshot.resource)
+
     async def _taken(self, tx: Transaction, claim: Claim) -> None:
         await self._end_snapshot(tx, claim, SnapshotStatus.AVAILABLE)
 
@@ -175,7 +180,7 @@ _VERBS: Final = {REBUILD: "rebuild", RESTORE: "restore"}
 
 
 async def _keep_money(_tx: Transaction, _claim: Claim, _failure: Failure) -> None:
-    """Snapshots cost nothing."""
+    """What is not there is not metered."""
 
 
 def _was_running(claim: Claim) -> bool:

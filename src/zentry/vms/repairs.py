@@ -143,6 +143,7 @@ class Repairs:
         operation, reason = await self._start(vm)
         conditions = [*_is(seen), vms.c.wanted == "running"]
         if operation is None:
+            await self._billing.start_keeping(vm.resource)
             conditions.append(_is_idle(seen))
         done = await self._tx.execute(
             sa.update(vms)

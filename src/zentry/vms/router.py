@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -12,6 +12,9 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from zentry.billing.errors import BudgetExceeded, InsufficientCredits
+from zentry.billing.quotes import Quotes
+from zentry.billing.quotes_router import quote_response
+from zentry.billing.quotes_schemas import QuoteResponse
 from zentry.operations.errors import VMBusy
 from zentry.operations.once import OnceDep
 from zentry.operations.types import Operation
@@ -123,6 +126,7 @@ async def list_vms(
     status_code=201,
     response_model=VMResponse,
     responses={
+        200: {"model": QuoteResponse, "description": "What it would cost; asked for with `dry_run`."},
         201: WITH_ETAG,
         202: {"model": VMResponse, "description": "Accepted; asked for with `Prefer: respond-async`."},
         **raises(
@@ -147,7 +151,11 @@ async def create_vm(
     wait: WaitDep,
     once: OnceDep,
     sealer: SealerDep,
-) -> JSONBytes:
+    *,
+    dry_run: Annotated[
+        bool, Query(description="Create nothing: answer with what it would cost, or why it would be refused.")
+    ] = False,
+) -> Response:
     """Hold the credit for a first window, create a machine and start it.
 
     Answers with the machine as it is after a moment: `running` where the engine was fast, else
@@ -160,35 +168,47 @@ async def create_vm(
     extras = Extras(
         body.labels, body.delete_protection, snapshot_id, parse_key_ids(body.ssh_keys), sealed, caller.user_id
     )
+    extras = Extras(body.labels, body.delete_protection, snapshot_id, parse_key_ids(body.ssh_keys), sealed)
+
+    async def create(tx: Transaction) -> Operation:
+        template = None
+        if body.template_id:
+            templates = edge.service(TemplateService, tx)
+            template = await templates.get_template(parse_id(body.template_id), caller=caller)
+        type_, image, complete = _completed(body, extras, template)
+        try:
+            _, operation = await edge.service(VMService, tx).create_vm(
+                name=body.name,
+                instance_type=type_,
+                image=image or None,
+                project_id=parse_id(body.project_id),
+                extras=complete,
+                caller=caller,
+            )
+        except SSHKeyNotFound:
+            if template is None or "ssh_keys" in body.model_fields_set:
+                raise
+            raise TemplateOutdated(template.name) from None
+        return operation
+
+    if dry_run:
+        return await _rehearse(edge, create, caller)
     async with edge.work() as tx:
-        service = edge.service(VMService, tx)
-
-        async def create() -> Operation:
-            template = None
-            if body.template_id:
-                templates = edge.service(TemplateService, tx)
-                template = await templates.get_template(parse_id(body.template_id), caller=caller)
-            type_, image, complete = _completed(body, extras, template)
-            try:
-                _, operation = await service.create_vm(
-                    name=body.name,
-                    instance_type=type_,
-                    image=image or None,
-                    project_id=parse_id(body.project_id),
-                    extras=complete,
-                    caller=caller,
-                )
-            except SSHKeyNotFound:
-                if template is None or "ssh_keys" in body.model_fields_set:
-                    raise
-                raise TemplateOutdated(template.name) from None
-            return operation
-
-        operation = await once.operation(tx, create)
+        operation = await once.operation(tx, lambda: create(tx))
     await wait.for_end(operation)
     view = await _view(edge, operation.vm_id, caller)
     headers = {"Location": f"/vms/{view.id}", "Vary": "Prefer", "ETag": _etag(view), **once.headers}
     return JSONBytes(view, status_code=202 if wait.respond_async else 201, headers=headers)
+
+
+async def _rehearse(edge: Edge, create: Callable[[Transaction], Awaitable[Operation]], caller: Caller) -> Response:
+    """Do everything that a creation does, answer with what it costs, and leave nothing of it."""
+    async with edge.rehearse() as tx:
+        operation = await create(tx)
+        wanted = await edge.service(VMService, tx).get_vm(operation.vm_id, caller=caller)
+    async with edge.read() as tx:
+        quote = await edge.service(Quotes, tx).quote(caller.user_id, wanted.instance_type)
+    return Response(quote_response(quote).model_dump_json(), media_type="application/json")
 
 
 @router.get("/pricing/info", summary="Show prices and sizes", response_model=PricingInfo)

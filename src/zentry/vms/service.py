@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Self
 from uuid import UUID
 
@@ -270,6 +270,15 @@ class VMService:
             raise Conflict("The VM does not stand still for credit any more.")
         return await self._delete(vm, caller=None)
 
+    async def expire_unpaid_vm(self, vm_id: UUID, *, before: datetime) -> Operation:
+        """Remove a machine whose disk has been kept unpaid since before an instant, or raise `Conflict`."""
+        vm = await self._vms.find(vm_id)
+        if vm is None or vm.delete_protection or vm.status is VMStatus.TERMINATED:
+            raise Conflict("The VM is not to be removed.")
+        if not await self._billing.is_unpaid_since(vm.id, vm.user_id, before=before):
+            raise Conflict("The disk of the VM is paid for.")
+        return await self._delete(vm, caller=None)
+
     async def _get_keys(self, key_ids: Sequence[UUID], *, caller: Caller) -> Sequence[SSHKey]:
         keys = await SSHKeyRepository(self._tx).list(caller.user_id, ids=key_ids) if key_ids else []
         if set(key_ids) - {key.id for key in keys}:
@@ -306,6 +315,7 @@ class VMService:
         self, vm: VM, *, reason: StopReason, caller: Caller | None, doomed: Sequence[UUID] = ()
     ) -> Operation:
         await self._billing.stop_metering(vm.id, vm.user_id)
+        await self._billing.start_keeping(vm.resource)
         operation = await self._enqueue(STOP, vm, **_naming(doomed))
         uptime = vm.uptime_seconds + vm.session_seconds(self._tx.now)
         await self._wish(vm, wanted="stopped", reason=reason, last_stopped=self._tx.now, uptime_seconds=uptime)
@@ -317,6 +327,7 @@ class VMService:
         vm = await self.get_vm(vm_id, caller=caller)
         await self._queue.supersede(vm.id)
         doomed = await self._snapshots.doom(vm.id, everything=True)
+        await self._billing.stop_keeping(doomed, vm.user_id)
         operation = await self._enqueue(DELETE_SNAPSHOTS, vm, **_naming(doomed))
         await self._record("vm.snapshot_delete_requested", vm, operation, caller=caller, **_naming(doomed))
 
@@ -324,6 +335,7 @@ class VMService:
         await self._billing.stop_metering(vm.id, vm.user_id)
         await self._queue.supersede(vm.id)
         doomed = await self._snapshots.doom(vm.id, everything=with_snapshots)
+        await self._billing.stop_keeping([vm.id, *doomed], vm.user_id)
         operation = await self._enqueue(DELETE, vm, **_naming(doomed))
         uptime = vm.uptime_seconds + vm.session_seconds(self._tx.now)
         await self._wish(vm, wanted="terminated", uptime_seconds=uptime)

@@ -100,6 +100,7 @@ class SnapshotService(VMChangeService):
         operation = await self._enqueue(DELETE_SNAPSHOTS, vm, snapshot_ids=[str(snapshot.id)])
         if not await self._snapshots.move(snapshot.id, seen=snapshot.status, to=SnapshotStatus.DELETING):
             raise Conflict("The snapshot has just changed; look at it and try again.")
+        await self._billing.stop_keeping([snapshot.id], snapshot.user_id)
         await self._record("vm.snapshot_delete_requested", vm, operation, caller=caller, snapshot_id=str(snapshot.id))
         return operation
 

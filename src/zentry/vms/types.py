@@ -44,7 +44,15 @@ class VM:
     @property
     def resource(self) -> Resource:
         """The machine as billing sees it."""
-        return Resource(self.id, self.user_id, self.project_id, self.name, self.instance_type)
+        return Resource(
+            self.id,
+            self.user_id,
+            self.project_id,
+            self.name,
+            self.instance_type,
+            storage_gib=self.disk_gib,
+            addresses=0 if self.ip_address is None else 1,
+        )
 
     @property
     def spec(self) -> VMSpec:
@@ -146,6 +154,13 @@ class Snapshot:
     disk_gib: int
     status: SnapshotStatus
     created_at: datetime
+
+    @property
+    def resource(self) -> Resource:
+        """The snapshot as billing sees it."""
+        return Resource(
+            self.id, self.user_id, self.project_id, self.name, "disk", storage_gib=self.disk_gib, vm_id=self.vm_id
+        )
 
 
 @dataclass(frozen=True, slots=True)

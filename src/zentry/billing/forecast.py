@@ -1,0 +1,266 @@
+"""What a plan would do to an account's money. Calculates, and asks nobody.
+
+The plan is played against `rating`, the code by which everybody is charged, from the account as it
+is. A machine of a plan runs from the instant at which it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Final
+from uuid import UUID
+
+from zentry.billing.errors import ForecastTooLarge
+from zentry.billing.rating import Account, Course, first_hold, opened
+from zentry.billing.types import CREATE_FEE, PriceList, Resource
+
+MOST_STEPS: Final = 2_000
+MOST_RENEWALS: Final = 5_000
+_LATER: Final = 1 << 127
+"""Ids of a plan sort after all that are there."""
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMachine:
+    """A machine that is to be, and the minutes of the day (UTC) at which it is stopped and started."""
+
+    name: str
+    instance_type: str
+    create_at: datetime
+    delete_at: datetime | None = None
+    stop_minute: int | None = None
+    start_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to happen until an instant."""
+
+    until: datetime
+    machines: Sequence[PlannedMachine] = ()
+    credits: Sequence[tuple[datetime, int]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The account at an instant: what is left of it, what could be spent or held, and what it costs by then."""
+
+    at: datetime
+    left: int
+    available: int
+    rate_micros_per_hour: int
+    spent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that would not go as planned."""
+
+    at: datetime
+    what: str
+    name: str
+    required: int | None = None
+    available: int | None = None
+
+
+@dataclass(slots=True)
+class Forecast:
+    """The outcome of a plan."""
+
+    points: list[Point] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Machine:
+    resource: Resource
+    running: Course | None = None
+    kept: list[Course] = field(default_factory=list)
+    stopped_at: datetime | None = None
+    """Where it stands still for credit."""
+    is_there: bool = False
+
+
+class Rehearsal:
+    """Plays a plan. One use only."""
+
+    def __init__(
+        self, account: Account, plan: Plan, *, now: datetime, prices: PriceList, discount: int, disks: Mapping[str, int]
+    ) -> None:
+        self._account = account
+        self._plan = plan
+        self._now = now
+        self._prices = prices
+        self._discount = discount
+        self._numbers = count(_LATER)
+        self._machines = [
+            _Machine(
+                Resource(self._id(), UUID(int=0), UUID(int=0), one.name, one.instance_type, disks[one.instance_type], 1)
+            )
+            for one in plan.machines
+        ]
+        self._forecast = Forecast()
+        self._added = 0
+        self._start = account.left(now)
+        self._renewals = 0
+        account.new_id = self._id
+
+    def play(self) -> Forecast:
+        """Return what comes of the plan, or raise `ForecastTooLarge`."""
+        for at, kind, what in sorted(self._steps(), key=lambda step: (step[0], _ORDER[step[1]])):
+            self._advance(at)
+            match kind:
+                case "create":
+                    self._create(self._machines[what], at)
+                case "start":
+                    self._start_again(self._machines[what], at, why="start refused")
+                case "stop":
+                    self._stop(self._machines[what], at)
+                case "delete":
+                    self._delete(self._machines[what], at)
+                case "credit":
+                    self._add(what, at)
+                case _:
+                    self._point(at)
+        return self._forecast
+
+    def _steps(self) -> Iterator[tuple[datetime, str, int]]:
+        yield from _bounded(self._all_steps())
+
+    def _all_steps(self) -> Iterator[tuple[datetime, str, int]]:
+        until = self._plan.until
+        for number, machine in enumerate(self._plan.machines):
+            end = until if machine.delete_at is None else min(until, machine.delete_at)
+            yield machine.create_at, "create", number
+            if machine.delete_at is not None and machine.delete_at <= until:
+                yield machine.delete_at, "delete", number
+            for minute, kind in ((machine.stop_minute, "stop"), (machine.start_minute, "start")):
+                if minute is not None:
+                    yield from ((at, kind, number) for at in _daily(machine.create_at, end, minute=minute))
+        yield from ((at, "credit", amount) for at, amount in self._plan.credits if at <= until)
+        at = self._now
+        while at < until:
+            yield at, "point", 0
+            at += _DAY
+        yield until, "point", 0
+
+    def _advance(self, at: datetime) -> None:
+        account = self._account
+        while account.due_at is not None and account.due_at <= at:
+            self._renewals += 1
+            if self._renewals > MOST_RENEWALS:
+                raise ForecastTooLarge("It takes too many renewals of what is held")
+            due = account.due_at
+            account.step(at)
+            account.journal.clear()
+            for machine in self._machines:
+                if machine.running is not None and machine.running.is_exhausted:
+                    self._trouble(due, "stopped for credit", machine)
+                    self._stop(machine, due)
+                    machine.stopped_at = due
+            for course in [one for one in account.courses if one.is_exhausted]:
+                self._forecast.troubles.append(Trouble(due, "stopped for credit", str(course.segment.resource_id)))
+                account.end(course, due)
+
+    def _create(self, machine: _Machine, at: datetime) -> None:
+        course = self._open(machine, at)
+        prices = self._prices.at(at)
+        amount, required = first_hold(course, prices, settings=self._account.settings, with_fee=True)
+        del amount
+        if required > self._account.available:
+            self._trouble(at, "create refused", machine, required=required)
+            return
+        self._account.pay(prices.price(CREATE_FEE))
+        machine.is_there = True
+        self._begin(machine, course)
+
+    def _start_again(self, machine: _Machine, at: datetime, *, why: str | None) -> bool:
+        if not machine.is_there or machine.running is not None:
+            return False
+        course = self._open(machine, at)
+        amount, required = first_hold(course, self._prices.at(at), settings=self._account.settings, with_fee=False)
+        del amount
+        if required > self._account.available:
+            if why is not None:
+                self._trouble(at, why, machine, required=required)
+            return False
+        for kept in machine.kept:
+            self._account.end(kept, at)
+        machine.kept, machine.stopped_at = [], None
+        self._begin(machine, course)
+        return True
+
+    def _stop(self, machine: _Machine, at: datetime) -> None:
+        if machine.running is None:
+            return
+        self._account.end(machine.running, at)
+        machine.running = None
+        prices = self._prices.at(at)
+        lists = (prices, *prices.following)
+        for meter, amount in machine.resource.kept().items():
+            if amount and any(one.price(meter) for one in lists):
+                kept = self._open(machine, at, meter=meter)
+                self._account.keep(kept)
+                machine.kept.append(kept)
+
+    def _delete(self, machine: _Machine, at: datetime) -> None:
+        for course in (*machine.kept, *((machine.running,) if machine.running else ())):
+            self._account.end(course, at)
+        machine.running, machine.kept, machine.stopped_at, machine.is_there = None, [], None, False
+
+    def _add(self, amount: int, at: datetime) -> None:
+        account = self._account
+        account.available += amount
+        self._added += amount
+        account.due_at = at if account.due_at is not None else None
+        self._advance(at)
+        waiting = [machine for machine in self._machines if machine.stopped_at is not None]
+        for machine in sorted(waiting, key=lambda one: one.resource.id):
+            self._start_again(machine, at, why=None)
+
+    def _open(self, machine: _Machine, at: datetime, *, meter: str = "compute") -> Course:
+        prices = self._prices.at(at)
+        segment = opened(
+            machine.resource, prices, segment_id=self._id(), at=at, discount_basis_points=self._discount, meter=meter
+        )
+        return Course(segment, self._id(), prices.following, self._discount)
+
+    def _begin(self, machine: _Machine, course: Course) -> None:
+        self._account.begin(course)
+        machine.running = course
+
+    def _point(self, at: datetime) -> None:
+        left = self._account.left(at)
+        spent = self._start + self._added - self._account.lapsed - left
+        point = Point(at, left, self._account.available, self._account.rate(at), spent)
+        self._forecast.points.append(point)
+
+    def _trouble(self, at: datetime, what: str, machine: _Machine, *, required: int | None = None) -> None:
+        available = None if required is None else self._account.available
+        self._forecast.troubles.append(Trouble(at, what, machine.resource.name, required, available))
+
+    def _id(self) -> UUID:
+        return UUID(int=next(self._numbers))
+
+
+_ORDER: Final = {"delete": 0, "stop": 1, "credit": 2, "create": 3, "start": 4, "point": 5}
+"""What gives credit comes before what takes some, where both happen in one second."""
+
+
+def _bounded(steps: Iterator[tuple[datetime, str, int]]) -> Iterator[tuple[datetime, str, int]]:
+    for number, step in enumerate(steps, start=1):
+        if number > MOST_STEPS:
+            raise ForecastTooLarge(f"The plan has more than {MOST_STEPS:,} steps")
+        yield step
+
+
+def _daily(after: datetime, until: datetime, *, minute: int) -> Iterator[datetime]:
+    at = datetime(after.year, after.month, after.day, tzinfo=UTC) + timedelta(minutes=minute)
+    while at < until:
+        if at > after:
+            yield at
+        at += _DAY
