@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0027"
-down_revision = "0026"
+revision = "0031"
+down_revision = "0030"
 
 INDEXES = (
     ("ix_segments_kept", "segments", "paid_until", "meter != 'compute' AND ended_at IS NULL"),
