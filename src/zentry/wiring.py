@@ -127,7 +127,6 @@ from zentry.vms.changes_router import router as changes_router
 from zentry.vms.console import Console
 from zentry.vms.console_router import router as console_router
 from zentry.vms.hooks import ForgetBelongings, MachinesOfProject, StopMachines, SuspendForBudget, SuspendMachines
-from zentry.vms.hooks import ForgetBelongings, MachinesOfProject, SuspendForBudget, SuspendMachines
 from zentry.vms.keeping import Keeping
 from zentry.vms.lifecycle import VMLifecycle
 from zentry.vms.projects_router import router as project_vms_router
