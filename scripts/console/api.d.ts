@@ -1299,7 +1299,7 @@ export interface paths {
         };
         /**
          * Show the balance
-         * @description Balance, what is held, what has accrued, and what was spent today, this week and this month.
+         * @description Balance, what is held, what has accrued, what it costs per hour, and when the credit ends, to the second.
          */
         get: operations["get_credits"];
         put?: never;
@@ -2984,6 +2984,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/billing/quote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Quote machines
+         * @description What machines would cost you per hour and in 30 days, what would be held, and when your credit would end.
+         */
+        post: operations["quote_machines"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/billing/forecast": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Forecast a plan
+         * @description What a plan would do to your credit, day by day, and the first thing that would fail.
+         *
+         *     It is played by the code by which everybody is charged, from your account as it is. A machine of the
+         *     plan runs from the second at which it is asked for.
+         */
+        post: operations["forecast_plan"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/invariants": {
         parameters: {
             query?: never;
@@ -4581,6 +4624,22 @@ export interface components {
              */
             burn_rate_per_hour: number;
             /**
+             * Credit Ends At
+             * @description When the first machine stops, or the first disk is not paid any longer, if all goes on as it is; null where nothing runs, or not within a year.
+             */
+            credit_ends_at?: string | null;
+            /**
+             * Seconds To Empty
+             * @description Seconds until `credit_ends_at`.
+             */
+            seconds_to_empty?: number | null;
+            /**
+             * Discount Percent
+             * @description Taken off every rate.
+             * @default 0
+             */
+            discount_percent: number;
+            /**
              * Total Spent
              * @description Everything that was ever charged.
              * @example 12.5
@@ -5784,6 +5843,172 @@ export interface components {
             removed: string[];
             /** Deprecated */
             deprecated: string[];
+        };
+        /**
+         * ForecastFailure
+         * @description Something that would not go as planned.
+         */
+        ForecastFailure: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * What
+             * @description `create refused`, `start refused` or `stopped for credit`.
+             */
+            what: string;
+            /**
+             * Name
+             * @description The machine: by its name in the plan, or by its id.
+             */
+            name: string;
+            /**
+             * Required
+             * @description What a refused machine would have needed.
+             */
+            required: number | null;
+            /**
+             * Available
+             * @description What there would have been.
+             */
+            available: number | null;
+        };
+        /**
+         * ForecastPoint
+         * @description The account at an instant.
+         */
+        ForecastPoint: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * Credits
+             * @description What is left, without everything that was used by then.
+             */
+            credits: number;
+            /**
+             * Available
+             * @description What could be spent or held.
+             */
+            available: number;
+            /**
+             * Price Per Hour
+             * @description What everything costs per hour then.
+             */
+            price_per_hour: number;
+            /**
+             * Spent
+             * @description What was used since now.
+             */
+            spent: number;
+        };
+        /**
+         * ForecastRequest
+         * @description A plan: what is to happen beside what runs now, which goes on.
+         * @example {
+         *       "credits": [
+         *         {
+         *           "after_minutes": 14400,
+         *           "amount": 10
+         *         }
+         *       ],
+         *       "days": 30,
+         *       "machines": [
+         *         {
+         *           "count": 2,
+         *           "instance_type": "small",
+         *           "name": "web",
+         *           "start_at": "06:00",
+         *           "stop_at": "20:00"
+         *         }
+         *       ],
+         *       "prices": {
+         *         "after_minutes": 10080,
+         *         "instance_types": [
+         *           {
+         *             "instance_type": "small",
+         *             "price": 0.06
+         *           }
+         *         ]
+         *       }
+         *     }
+         */
+        ForecastRequest: {
+            /**
+             * Days
+             * @description How far ahead.
+             * @default 30
+             */
+            days: number;
+            /**
+             * Machines
+             * @description Beside what runs now.
+             * @default []
+             */
+            machines: components["schemas"]["PlannedMachines"][];
+            /**
+             * Credits
+             * @description Credits that are to be added.
+             * @default []
+             */
+            credits: components["schemas"]["PlannedCredit"][];
+            /** @description A price list that might come. */
+            prices?: components["schemas"]["PlannedPrices"] | null;
+        };
+        /**
+         * ForecastResponse
+         * @description What would come of a plan.
+         * @example {
+         *       "credits": 48.75,
+         *       "curve": [
+         *         {
+         *           "at": "2026-01-01T12:00:00Z",
+         *           "available": 49.9,
+         *           "credits": 49.95,
+         *           "price_per_hour": 0.05,
+         *           "spent": 0.05
+         *         }
+         *       ],
+         *       "failures": [],
+         *       "spent": 1.25,
+         *       "start": "2026-01-01T12:00:00Z",
+         *       "until": "2026-01-02T12:00:00Z",
+         *       "first_failure": null
+         *     }
+         */
+        ForecastResponse: {
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
+            /**
+             * Until
+             * Format: date-time
+             */
+            until: string;
+            /** Spent */
+            spent: number;
+            /**
+             * Credits
+             * @description What is left at the end.
+             */
+            credits: number;
+            first_failure: components["schemas"]["ForecastFailure"] | null;
+            /**
+             * Failures
+             * @description The first hundred.
+             */
+            failures: components["schemas"]["ForecastFailure"][];
+            /**
+             * Curve
+             * @description One point a day, from now to the end.
+             */
+            curve: components["schemas"]["ForecastPoint"][];
         };
         /**
          * GrantCreate
@@ -7118,6 +7343,117 @@ export interface components {
          */
         Placement: "spread" | "pack" | "first";
         /**
+         * PlannedCredit
+         * @description Credits that are to be added.
+         * @example {
+         *       "after_minutes": 1440,
+         *       "amount": 10
+         *     }
+         */
+        PlannedCredit: {
+            /**
+             * After Minutes
+             * @description So many minutes from now.
+             */
+            after_minutes: number;
+            /**
+             * Amount
+             * @description Credits.
+             */
+            amount: number;
+        };
+        /**
+         * PlannedMachines
+         * @description Machines of a plan.
+         * @example {
+         *       "instance_type": "small",
+         *       "name": "web",
+         *       "stop_at": "20:00"
+         *     }
+         */
+        PlannedMachines: {
+            /**
+             * Name
+             * @description What the forecast calls them.
+             * @example web
+             */
+            name: string;
+            /**
+             * Instance Type
+             * @description A type of `GET /instance-types`.
+             * @example small
+             */
+            instance_type: string;
+            /**
+             * Count
+             * @description How many of them.
+             * @default 1
+             */
+            count: number;
+            /**
+             * Create After Minutes
+             * @description They are created so many minutes from now.
+             * @default 0
+             */
+            create_after_minutes: number;
+            /**
+             * Delete After Minutes
+             * @description They are deleted so many minutes from now.
+             */
+            delete_after_minutes?: number | null;
+            /**
+             * Stop At
+             * @description They are stopped every day at this time (UTC).
+             */
+            stop_at?: string | null;
+            /**
+             * Start At
+             * @description They are started every day at this time (UTC).
+             */
+            start_at?: string | null;
+        };
+        /**
+         * PlannedPrices
+         * @description A price list that might come. What is not named stays as in the list before.
+         * @example {
+         *       "after_minutes": 2880,
+         *       "storage": 0.0001
+         *     }
+         */
+        PlannedPrices: {
+            /**
+             * After Minutes
+             * @description So many minutes from now, at least 26 hours. What is announced for later gives way to it.
+             */
+            after_minutes: number;
+            /**
+             * Instance Types
+             * @description Per hour of running.
+             * @default []
+             */
+            instance_types: components["schemas"]["InstanceTypePrice"][];
+            /**
+             * Vm Create
+             * @description Credits; left out, it stays as it is.
+             */
+            vm_create?: number | null;
+            /**
+             * Storage
+             * @description Credits; left out, it stays as it is.
+             */
+            storage?: number | null;
+            /**
+             * Address
+             * @description Credits; left out, it stays as it is.
+             */
+            address?: number | null;
+            /**
+             * Snapshot
+             * @description Credits; left out, it stays as it is.
+             */
+            snapshot?: number | null;
+        };
+        /**
          * PlatformHealth
          * @description The platform at a glance.
          * @example {
@@ -7677,6 +8013,99 @@ export interface components {
             owner_id: string;
             /** Quotas */
             quotas: components["schemas"]["QuotaUsage"][];
+        };
+        /**
+         * QuoteRequest
+         * @description Machines that might be created.
+         * @example {
+         *       "count": 2,
+         *       "instance_type": "small"
+         *     }
+         */
+        QuoteRequest: {
+            /**
+             * Instance Type
+             * @description A type of `GET /instance-types`.
+             * @example small
+             */
+            instance_type: string;
+            /**
+             * Count
+             * @description How many of them.
+             * @default 1
+             */
+            count: number;
+        };
+        /**
+         * QuoteResponse
+         * @description What machines would cost you, at the prices in force and those that are announced.
+         * @example {
+         *       "available": 50,
+         *       "count": 2,
+         *       "create_fee": 0.1,
+         *       "credit_would_end_at": "2026-01-22T05:00:00Z",
+         *       "currency": "USD",
+         *       "discount_percent": 0,
+         *       "hold": 0.2,
+         *       "instance_type": "small",
+         *       "is_affordable": true,
+         *       "price_per_30_days": 72,
+         *       "price_per_hour": 0.1,
+         *       "price_version": 1,
+         *       "required": 0.2,
+         *       "credit_ends_at": null
+         *     }
+         */
+        QuoteResponse: {
+            /** Instance Type */
+            instance_type: string;
+            /** Count */
+            count: number;
+            /** Currency */
+            currency: string;
+            /** Price Version */
+            price_version: number;
+            /** Discount Percent */
+            discount_percent: number;
+            /**
+             * Price Per Hour
+             * @description Of all of them, while they run, less the discount.
+             */
+            price_per_hour: number;
+            /**
+             * Price Per 30 Days
+             * @description 720 hours from now on, price changes that are announced included.
+             */
+            price_per_30_days: number;
+            /**
+             * Create Fee
+             * @description Charged once, when they first run.
+             */
+            create_fee: number;
+            /**
+             * Hold
+             * @description What would be held at the request: the fees and a first window.
+             */
+            hold: number;
+            /**
+             * Required
+             * @description What has to be available for that.
+             */
+            required: number;
+            /** Available */
+            available: number;
+            /** Is Affordable */
+            is_affordable: boolean;
+            /**
+             * Credit Ends At
+             * @description When the first thing would stop as it is; null where nothing runs, or not within a year.
+             */
+            credit_ends_at: string | null;
+            /**
+             * Credit Would End At
+             * @description The same with these machines.
+             */
+            credit_would_end_at: string | null;
         };
         /**
          * RecoveryCodes
@@ -10842,7 +11271,10 @@ export interface operations {
     };
     create_vm: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Create nothing: answer with what it would cost, or why it would be refused. */
+                dry_run?: boolean;
+            };
             header?: {
                 /** @description `wait=SECONDS` (at most 30) or `respond-async` (RFC 7240). */
                 Prefer?: string | null;
@@ -10858,6 +11290,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description What it would cost; asked for with `dry_run`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuoteResponse"];
+                };
+            };
             /** @description Successful Response */
             201: {
                 headers: {
@@ -19935,6 +20376,99 @@ export interface operations {
                 };
             };
             405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    quote_machines: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QuoteRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuoteResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    forecast_plan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForecastRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForecastResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `FORECAST_TOO_LARGE`: The plan is longer than a forecast may be. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
