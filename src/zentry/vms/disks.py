@@ -131,7 +131,7 @@ class Disks:
         await self._driver.delete_snapshot(claim.vm_id, UUID(claim.input["snapshot_id"]), fence=claim.fence)
 
     async def _meter(self, tx: Transaction, claim: Claim) -> None:
-        snapshot = await SnapshotRepository(tx).find(UUID(claim.input["snapshot_id"]), user_id=claim.user_id)
+        snapshot = await SnapshotRepository(tx).find_of_account(UUID(claim.input["snapshot_id"]), user_id=claim.user_id)
         if snapshot is not None:
             await BillingService(tx, self._settings.billing).start_keeping(snapshot.resource)
 

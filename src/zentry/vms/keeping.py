@@ -94,7 +94,7 @@ class Keeping:
         async with self._database.work() as tx:
             billing = BillingService(tx, self._settings.billing)
             await billing.lock_account(user_id)
-            snapshot = await SnapshotRepository(tx).find(snapshot_id, user_id=user_id)
+            snapshot = await SnapshotRepository(tx).find_of_account(snapshot_id, user_id=user_id)
             if snapshot is not None and snapshot.status == "available":
                 await billing.start_keeping(snapshot.resource)
 

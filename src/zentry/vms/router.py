@@ -168,7 +168,6 @@ async def create_vm(
     extras = Extras(
         body.labels, body.delete_protection, snapshot_id, parse_key_ids(body.ssh_keys), sealed, caller.user_id
     )
-    extras = Extras(body.labels, body.delete_protection, snapshot_id, parse_key_ids(body.ssh_keys), sealed)
 
     async def create(tx: Transaction) -> Operation:
         template = None
@@ -207,7 +206,7 @@ async def _rehearse(edge: Edge, create: Callable[[Transaction], Awaitable[Operat
         operation = await create(tx)
         wanted = await edge.service(VMService, tx).get_vm(operation.vm_id, caller=caller)
     async with edge.read() as tx:
-        quote = await edge.service(Quotes, tx).quote(caller.user_id, wanted.instance_type)
+        quote = await edge.service(Quotes, tx).quote(wanted.user_id, wanted.instance_type)  # Its owner pays.
     return Response(quote_response(quote).model_dump_json(), media_type="application/json")
 
 

@@ -40,6 +40,12 @@ class SnapshotRepository:
         row = (await self._tx.execute(query, seeing(caller))).first()
         return None if row is None else _snapshot(row)
 
+    async def find_of_account(self, snapshot_id: UUID, *, user_id: UUID) -> Snapshot | None:
+        """Return a snapshot that an account pays for."""
+        query = sa.select(*_SNAPSHOT).where(snapshots.c.id == snapshot_id, snapshots.c.user_id == user_id, is_kept)
+        row = (await self._tx.execute(query)).first()
+        return None if row is None else _snapshot(row)
+
     async def list(
         self, *, caller: Caller, limit: int, vm_id: UUID | None = None, after: tuple[datetime, UUID] | None = None
     ) -> Sequence[Snapshot]:
