@@ -206,6 +206,8 @@ RULES: Final[dict[str, Rule]] = {
     "POST /auth/tokens/{token_id}/rotate": PERSONAL,
     "POST /billing/budgets": CALLER,
     "POST /billing/credits/add": CALLER,
+    "POST /billing/forecast": CALLER,
+    "POST /billing/quote": CALLER,
     "POST /billing/vouchers/redeem": Rule(Whose.CALLER, own=NOBODYS_TOKEN),
     "POST /health/cleanup": ADMIN,
     "POST /health/database/migrations": ADMIN,
