@@ -64,14 +64,14 @@ class PostgresServer:
         self.guard.wait(timeout=30)
 
 
-def start_postgres() -> PostgresServer:
-    """Start a server of our own; there is none yet that it could disturb."""
+def start_postgres(*, tls: tuple[Path, Path] | None = None) -> PostgresServer:
+    """Start a server of our own; with `tls`, the files of its certificate and key, it speaks TLS."""
     binaries = ensure_binaries()
     account = _unprivileged_account()
     for _ in range(_ATTEMPTS - 1):
         with contextlib.suppress(_DidNotStart):  # Most likely somebody took the port that was free a moment ago.
-            return _start(binaries, account)
-    return _start(binaries, account)
+            return _start(binaries, account, tls)
+    return _start(binaries, account, tls)
 
 
 def ensure_binaries() -> Path:
@@ -194,7 +194,7 @@ def _initialise(binaries: Path, directory: Path, account: str) -> None:
         raise PostgresUnavailable(f"initdb failed: {done.stderr.strip()}")
 
 
-def _start(binaries: Path, account: str) -> PostgresServer:
+def _start(binaries: Path, account: str, tls: tuple[Path, Path] | None) -> PostgresServer:
     directory = Path(tempfile.mkdtemp(prefix="zentry-pg-", dir="/tmp" if account else None))
     if account:
         binaries = _reachable_by_others(binaries, directory)
@@ -202,7 +202,7 @@ def _start(binaries: Path, account: str) -> PostgresServer:
     _initialise(binaries, directory, account)
     port = free_port()
     command = [str(binaries / "postgres"), "-D", str(directory / "data"), "-p", str(port), "-k", str(directory)]
-    for name, value in _SETTINGS.items():
+    for name, value in {**_SETTINGS, **_tls_settings(tls, directory / "data", account)}.items():
         command += ["-c", f"{name}={value}"]
     with (directory / "server.log").open("ab") as log:
         guard = subprocess.Popen(
@@ -219,6 +219,19 @@ def _start(binaries: Path, account: str) -> PostgresServer:
             return server
         server.stop()
         raise _DidNotStart(said.read()[-2000:])
+
+
+def _tls_settings(tls: tuple[Path, Path] | None, data: Path, account: str) -> dict[str, str]:
+    """Put certificate and key where the server's account, and nobody else, reads them."""
+    if tls is None:
+        return {}
+    for source, name in zip(tls, ("server.crt", "server.key"), strict=True):
+        target = data / name
+        shutil.copyfile(source, target)
+        target.chmod(0o600)
+        if account:
+            shutil.chown(target, account, pwd.getpwnam(account).pw_gid)
+    return {"ssl": "on"}
 
 
 def _is_ready(status: Path, guard: subprocess.Popen[bytes]) -> bool:

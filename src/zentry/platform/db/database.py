@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from zentry.platform.clock import Clock
 from zentry.platform.db.observe import QueryWatch
+from zentry.platform.db.tls import split_tls
 from zentry.platform.db.transaction import Dialect, Transaction
 from zentry.platform.settings import DatabaseSettings
 from zentry.platform.signals import Signals
@@ -41,7 +42,7 @@ class Database:
 
     def __init__(self, settings: DatabaseSettings, *, clock: Clock, random: Random, signals: Signals) -> None:
         self.dialect = dialect_of(settings.url)
-        self.url = _driver_url(settings.url, self.dialect)
+        self.url, self._tls = _driver_url(settings.url, self.dialect)
         self._settings = settings
         self._clock = clock
         self._random = random
@@ -87,12 +88,13 @@ class Database:
 
     def connection_arguments(self, url: str = "") -> dict[str, Any]:
         """Return with what asyncpg reaches the server of `url`, or this one, apart from the pool."""
-        chosen = _driver_url(url, "postgresql") if url else self.url
+        chosen, tls = _driver_url(url, "postgresql") if url else (self.url, self._tls)
         _, arguments = self._writer.dialect.create_connect_args(chosen)
         for pooled in ("prepared_statement_cache_size", "prepared_statement_name_func", "async_creator_fn"):
             arguments.pop(pooled, None)
         return {
             **arguments,
+            **tls,
             "timeout": self._settings.connect_timeout_seconds,
             "server_settings": {"application_name": "zentry-notifications"},
         }
@@ -136,6 +138,7 @@ class Database:
             json_serializer=to_json,
             json_deserializer=msgspec.json.decode,
             connect_args={
+                **self._tls,
                 "timeout": settings.connect_timeout_seconds,
                 "server_settings": {
                     "application_name": "zentry",
@@ -177,14 +180,10 @@ class Database:
         return engine
 
 
-def _driver_url(text: str, dialect: Dialect) -> sa.URL:
-    """Return the URL for our driver, which calls `ssl` what everybody else calls `sslmode`."""
+def _driver_url(text: str, dialect: Dialect) -> tuple[sa.URL, dict[str, Any]]:
+    """Return the URL for our driver, and what it is told beside it."""
     url = sa.make_url(text).set(drivername=_DRIVERS[dialect])
-    if dialect == "postgresql" and "sslmode" in url.query:
-        query = dict(url.query)
-        query["ssl"] = query.pop("sslmode")
-        url = url.set(query=query)
-    return url
+    return split_tls(url) if dialect == "postgresql" else (url, {})
 
 
 _NOW: Final = sa.text("SELECT clock_timestamp()")
