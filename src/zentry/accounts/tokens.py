@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 import jwt
-from jwt.utils import base64url_encode
+from jwt.utils import base64url_decode, base64url_encode
 
 from zentry.accounts.errors import InvalidAccessToken, InvalidRefreshToken
 from zentry.accounts.signing import parse_signing_key
@@ -114,7 +114,10 @@ class AccessTokens:
         """Return what the token says, or raise `InvalidAccessToken`; nothing is looked up."""
         if len(text) > MAX_TOKEN_LENGTH or not any(spelling.fullmatch(text) for spelling in _SPELLINGS.values()):
             raise InvalidAccessToken
-        return self._checked(self._decode(text))
+        claims = self._decode(text)
+        if tuple(claims) != _CLAIMS or not _has_plain_header(text.partition(".")[0]):
+            raise InvalidAccessToken
+        return self._checked(claims)
 
     def was_issued_to(self, text: str, user_id: UUID, *, since: datetime) -> bool:
         """Tell whether this is a token of the account that is not too old, whether it has expired or not."""
@@ -192,3 +195,9 @@ def hash_refresh_token(text: str) -> str:
 def _is_plain(claims: dict[str, Any], segment: str) -> bool:
     """Tell whether the segment is the one spelling of these claims: a claim twice or a space gives it away."""
     return base64url_encode(json.dumps(claims, separators=(",", ":")).encode()).decode() == segment
+
+
+def _has_plain_header(segment: str) -> bool:
+    """Tell whether the segment is the one spelling of its header, which has been read already."""
+    header = json.loads(base64url_decode(segment))
+    return _is_plain(dict(sorted(header.items())), segment)
