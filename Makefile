@@ -10,7 +10,7 @@ VENV := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run run test test-long check check-console bench format lock vendor docs screenshots clean
+.PHONY: help setup setup-run run test test-long check check-console bench format lock outdated sbom vendor docs screenshots clean
 
 help: ## List these commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,13 +30,15 @@ test: setup ## Run the tests that guard a commit (WORKERS=2 ARGS="-k name")
 test-long: setup ## Run the large counts, in resumable parts
 	@$(VENV)/python -m pytest -m long $(ARGS)
 
-check: setup ## Format, lint, types, layers, house rules, migration drift, the console's types
+check: setup ## Format, lint, types, layers, house rules, migration drift, the console's types, insecure calls, secrets
 	@$(VENV)/ruff format --check
 	@$(VENV)/ruff check
 	@$(VENV)/python scripts/lint.py
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports --no-logo
 	@$(VENV)/python scripts/drift.py
+	@$(VENV)/python scripts/static.py
+	@$(VENV)/python scripts/semgrep/run.py
 	@sh scripts/console/check.sh if-node
 
 check-console: ## Check the console's types; fails where Node.js is missing
@@ -52,16 +54,25 @@ format: setup ## Put the code into its form and mend what can be mended
 lock: ## Resolve the dependencies anew into requirements/*.txt
 	@sh scripts/lock.sh
 
+outdated: setup ## List the dependencies of which a newer version exists (asks the package registry)
+	@$(VENV)/python -m pip --disable-pip-version-check list --outdated
+
+sbom: setup ## Write what a server is made of to dist/sbom.json (CycloneDX)
+	@mkdir -p dist
+	@$(VENV)/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --of JSON -o dist/sbom.json
+
 vendor: ## Fetch the assets of /docs, /redoc and the console anew into vendor/
 	@sh scripts/vendor.sh
 
 docs: setup ## Generate docs/reference anew from the code
 	@$(VENV)/python scripts/reference.py
+	@$(VENV)/python scripts/asvs.py
 	@sh scripts/console/check.sh generate
 
 screenshots: setup ## Take the pictures of the console anew into docs/img/console/
 	@$(VENV)/python -m benchmarks.screenshots
 
 clean: ## Remove what was built; data/ stays
-	rm -rf .venv dist scripts/console/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf .venv .venv-semgrep dist scripts/console/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 	find src tests migrations benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

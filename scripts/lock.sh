@@ -16,6 +16,7 @@ compile() { # compile INPUT... -o OUTPUT [OPTION...]
 
 compile pyproject.toml requirements/build.in -o requirements/run.txt
 compile pyproject.toml requirements/build.in --extra tracing --group dev -c requirements/run.txt -o requirements/dev.txt
+compile requirements/semgrep.in -o requirements/semgrep.txt
 compile requirements/pgserver.in -c requirements/dev.txt -o requirements/pgserver.txt
 compile pyproject.toml requirements/build.in requirements/dbos.in -c requirements/run.txt -o requirements/dbos.txt
 compile requirements/focus.in -o requirements/focus.txt
