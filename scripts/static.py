@@ -34,9 +34,15 @@ _SHAPES: Final = (
 _ENTROPY: Final = ({"name": "Base64HighEntropyString", "limit": 4.5}, {"name": "HexHighEntropyString", "limit": 3.0})
 REVIEWED: Final[Mapping[str, frozenset[str]]] = {
     "docs/guides/operating.md": frozenset({"Basic Auth Credentials"}),  # the form of a URL
+    "src/zentry/accounts/account_schemas.py": frozenset({"Base64 High Entropy String"}),  # examples
+    "src/zentry/accounts/personal_tokens_schemas.py": frozenset({"Base64 High Entropy String"}),  # examples
+    "src/zentry/billing/vouchers.py": frozenset({"Base64 High Entropy String"}),  # the alphabet of codes
+    "src/zentry/webhooks/schemas.py": frozenset({"Base64 High Entropy String"}),  # examples
     "src/zentry/accounts/schemas.py": frozenset({"Base64 High Entropy String", "JSON Web Token"}),  # examples
     "src/zentry/cli/configuration.py": frozenset({"Basic Auth Credentials"}),  # the form of a URL
     "tests/integration/test_vm_ssh_keys.py": frozenset({"Private Key"}),  # that one is refused
+    "tests/unit/accounts/test_tokens.py": frozenset({"Private Key"}),  # that one is refused
+    "tests/unit/webhooks/test_targets.py": frozenset({"Basic Auth Credentials"}),  # those are refused
     "tests/unit/cli/test_configuration.py": frozenset({"Basic Auth Credentials"}),  # that one is hidden
     "tests/unit/platform/test_logging.py": frozenset({"JSON Web Token"}),  # that one is redacted
     "tests/unit/platform/test_production.py": frozenset({"Basic Auth Credentials"}),  # a setting of the tests
