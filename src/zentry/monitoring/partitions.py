@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.schema import DropTable
 
 from zentry.platform.db import Database, Transaction
 from zentry.schema.monitoring import vm_metrics, vm_metrics_5m
@@ -85,7 +86,7 @@ class Partitions:
                 continue
             async with self._database.work() as tx:
                 if await _alone(tx):
-                    await tx.execute(sa.text(f"DROP TABLE IF EXISTS {partition.name}"))
+                    await tx.execute(DropTable(sa.Table(partition.name, sa.MetaData()), if_exists=True))
 
 
 async def _alone(tx: Transaction) -> bool:
