@@ -26,6 +26,74 @@ from zentry.platform.scopes import scope_of
 from zentry.platform.web import AdminDep
 from zentry.projects.access import RIGHTS
 
+<<<<<<< HEAD
+=======
+# Reviewed one by one: what anyone may call without an account.
+PUBLIC: Final = frozenset(
+    {
+        "GET /",
+        "GET /.well-known/jwks.json",
+        "GET /api/changelog",
+        "GET /api/compatibility",
+        "GET /api/version",
+        "GET /api/version/{version}",
+        "GET /api/versions",
+        "GET /health",
+        "GET /health-simple",
+        "GET /health/database",
+        "GET /health/live",
+        "GET /health/ready",
+        "GET /images",
+        "GET /instance-types",
+        "GET /metrics",
+        "GET /system/health",
+        "GET /vms/pricing",
+        "GET /vms/pricing/info",
+        "POST /api/deprecation-notice",
+        "POST /auth/email/confirm",
+        "POST /auth/email/verify",
+        "POST /auth/login",
+        "POST /auth/login/second-factor",
+        "POST /auth/password/forgot",
+        "POST /auth/password/reset",
+        "POST /auth/refresh",
+        "POST /auth/signup",
+    }
+)
+# Only administrators may call these.
+ADMIN: Final = frozenset(
+    {
+        "DELETE /admin/simulator/faults",
+        "DELETE /admin/simulator/faults/{fault_id}",
+        "GET /admin/audit",
+        "GET /admin/invariants",
+        "GET /admin/simulator",
+        "DELETE /admin/price-lists/{version}",
+        "POST /admin/price-lists",
+        "POST /admin/users/{user_id}/credits",
+        "POST /admin/users/{user_id}/grants",
+        "PUT /admin/users/{user_id}/discount",
+        "GET /health/database/statistics",
+        "GET /quotas/drift",
+        "PATCH /admin/simulator/hosts/{host_name}",
+        "DELETE /admin/vouchers/{voucher_id}",
+        "GET /admin/vouchers",
+        "POST /admin/billing/records/{record_id}/refund",
+        "POST /admin/vouchers",
+        "POST /admin/simulator/faults",
+        "POST /health/cleanup",
+        "POST /health/database/migrations",
+        "POST /health/database/optimize",
+    }
+)
+SSH_KEY: Final = SSHKeyCreate.model_json_schema()["examples"][0]
+TOKEN: Final = PersonalTokenCreate.model_json_schema()["examples"][0]
+POLICY: Final = AlertPolicyCreate.model_json_schema()["examples"][0]
+SILENCE: Final = SilenceCreate.model_json_schema()["examples"][0]
+TEMPLATE: Final = TemplateCreate.model_json_schema()["examples"][0]
+BUDGET: Final = {"name": "given", "amount": 1, "thresholds": [{"percent": 100}]}
+UNKNOWN: Final = "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"
+>>>>>>> 54e1ede (audit: the log for administrators, exports that anybody can verify, and a role that may only append)
 ENVELOPE: Final = frozenset(
     {
         "success",

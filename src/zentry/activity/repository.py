@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
+<<<<<<< HEAD
 from zentry.activity.types import AuditEntry, OperationFilter
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
 from zentry.projects.access import reach_of, seeing, seen_by
 from zentry.schema.events import events
+=======
+from zentry.activity.types import AuditEntry, AuditFilter, OperationFilter
+from zentry.events.chain import HASHED
+from zentry.platform.db import Transaction
+from zentry.schema.events import event_details, event_log, events
+>>>>>>> 54e1ede (audit: the log for administrators, exports that anybody can verify, and a role that may only append)
 from zentry.schema.metadata import constant
 from zentry.schema.operations import OperationStatus, is_not_succeeded, operations
 from zentry.schema.vms import vms
@@ -38,6 +45,9 @@ _OPERATION: Final[tuple[sa.ColumnElement[Any], ...]] = (
 )
 
 
+_FROM: Final = (event_details.c.session_id, event_details.c.address, event_details.c.agent)
+
+
 class AuditRepository:
     """Events as audit entries."""
 
@@ -55,6 +65,30 @@ class AuditRepository:
             seeing(caller),
         )
         return [_entry(row) for row in rows]
+
+
+class AuditLogRepository:
+    """Everybody's events, with what is kept of who asked."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def list_page(self, wanted: AuditFilter, *, cursor: int | None, most: int) -> Sequence[Mapping[str, Any]]:
+        """Return events below a position, the newest first."""
+        query = (
+            sa.select(event_log.c.position, *HASHED, *_FROM)
+            .join_from(event_log, events, events.c.id == event_log.c.event_id)
+            .outerjoin(event_details, event_details.c.event_id == events.c.id)
+            .order_by(event_log.c.position.desc())
+            .limit(most)
+        )
+        if wanted.user_id is not None:
+            query = query.where(event_log.c.user_id == wanted.user_id)
+        if wanted.resource_id is not None:
+            query = query.where(event_log.c.resource_id == wanted.resource_id)
+        if cursor is not None:
+            query = query.where(event_log.c.position < cursor)
+        return [dict(row) for row in (await self._tx.execute(query)).mappings()]
 
 
 class OperationViews:

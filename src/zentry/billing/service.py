@@ -337,7 +337,9 @@ class BillingService:
 
     async def add_credits(self, user_id: UUID, amount: int, *, description: str) -> tuple[UUID, int, int]:
         """Add credits; return the line's id and the balance before and after."""
-        return await self._add(user_id, amount, source=LedgerAccount.TOP_UPS, description=description, cause=None)
+        return await self._add(
+            user_id, amount, source=LedgerAccount.TOP_UPS, description=description, cause=None, actor_id=user_id
+        )
 
     async def set_discount(self, user_id: UUID, basis_points: int, *, reason: str, caller: Caller) -> UUID:
         """Give an account a discount on every rate, from this second on; what is metered goes on at the new rate."""
@@ -435,7 +437,14 @@ class BillingService:
     # Parts of it
 
     async def _add(
-        self, user_id: UUID, amount: int, *, source: LedgerAccount, description: str, cause: str | None
+        self,
+        user_id: UUID,
+        amount: int,
+        *,
+        source: LedgerAccount,
+        description: str,
+        cause: str | None,
+        actor_id: UUID | None = None,
     ) -> tuple[UUID, int, int]:
         account = await self._open(user_id)
         books = account.books
@@ -464,6 +473,7 @@ class BillingService:
             resource_type="user",
             resource_id=user_id,
             user_id=user_id,
+            actor_id=actor_id,
             data={"amount_micros": amount, "record_id": str(record_id), "source": source},
         )
         return record_id, before, books.balance.credits

@@ -29,6 +29,8 @@ app.add_typer(database, name="db")
 ledger = typer.Typer(help="Look after the books.", no_args_is_help=True)
 app.add_typer(admin, name="admin")
 app.add_typer(ledger, name="ledger")
+audit = typer.Typer(help="Look after the log of what happened.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
 keys = typer.Typer(help="Look after the keys that seal texts in the database.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 
@@ -161,6 +163,29 @@ def ledger_verify(
     from zentry.cli.ledger import verify
 
     raise typer.Exit(0 if verify(account, data_dir) else 1)
+
+
+@audit.command("verify")
+def audit_verify(
+    file: Annotated[
+        Path | None, typer.Option(help="Check this export instead of the database.", show_default=False)
+    ] = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Follow the chain of the event log; exit 1 and say where, if anything was changed."""
+    from zentry.cli.audit import verify
+
+    raise typer.Exit(0 if verify(file, data_dir) else 1)
+
+
+@audit.command("export")
+def audit_export(
+    after: Annotated[int, typer.Option(min=0, help="Begin behind this position.")] = 0, data_dir: DataDirOption = None
+) -> None:
+    """Write the event log as lines of JSON, without personal data, to standard output."""
+    from zentry.cli.audit import export
+
+    export(after, data_dir)
 
 
 @keys.command("status")
