@@ -34,11 +34,8 @@ from zentry.accounts.sessions_router import router as sessions_router
 from zentry.accounts.sweep import sweep_counters
 from zentry.accounts.tokens import AccessTokens, SystemSecrets
 from zentry.accounts.types import OnSignup
-<<<<<<< HEAD
 from zentry.activity.admin_router import router as operations_admin_router
-=======
 from zentry.activity.audit_router import router as audit_router
->>>>>>> 54e1ede (audit: the log for administrators, exports that anybody can verify, and a role that may only append)
 from zentry.activity.events import EventService
 from zentry.activity.events_router import EventStreams
 from zentry.activity.events_router import router as events_router

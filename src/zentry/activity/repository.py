@@ -9,18 +9,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-<<<<<<< HEAD
-from zentry.activity.types import AuditEntry, OperationFilter
+from zentry.activity.types import AuditEntry, AuditFilter, OperationFilter
+from zentry.events.chain import HASHED
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
 from zentry.projects.access import reach_of, seeing, seen_by
-from zentry.schema.events import events
-=======
-from zentry.activity.types import AuditEntry, AuditFilter, OperationFilter
-from zentry.events.chain import HASHED
-from zentry.platform.db import Transaction
 from zentry.schema.events import event_details, event_log, events
->>>>>>> 54e1ede (audit: the log for administrators, exports that anybody can verify, and a role that may only append)
 from zentry.schema.metadata import constant
 from zentry.schema.operations import OperationStatus, is_not_succeeded, operations
 from zentry.schema.vms import vms

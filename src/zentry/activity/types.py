@@ -31,10 +31,8 @@ class OperationFilter:
     vm_id: UUID | None = None
     status: OperationStatus | None = None
     kind: str | None = None
-<<<<<<< HEAD
     user_id: UUID | None = None
     """Who pays; for administrators, who see everybody's."""
-=======
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +41,3 @@ class AuditFilter:
 
     user_id: UUID | None
     resource_id: UUID | None
->>>>>>> 54e1ede (audit: the log for administrators, exports that anybody can verify, and a role that may only append)
