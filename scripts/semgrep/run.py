@@ -40,7 +40,7 @@ def scan(program: Path) -> list[tuple[Path, int, str, str]]:
     command = [str(program), "scan", "--config", str(HERE / "rules.yml"), "--json", "--quiet", "--metrics", "off"]
     options = ["--disable-version-check", "--no-git-ignore", "--jobs", "2", "--timeout", "30"]
     done = subprocess.run(
-        [*command, *options, "src", "migrations", str(_EXAMPLES.relative_to(ROOT))],
+        [*command, *options, "src", str(_EXAMPLES.relative_to(ROOT))],
         cwd=ROOT,
         capture_output=True,
         text=True,
