@@ -71,6 +71,7 @@ RULES: Final[dict[str, Rule]] = {
     "GET /": PUBLIC,
     "GET /.well-known/jwks.json": PUBLIC,
     "GET /admin/drivers": ADMIN,
+    "GET /admin/audit": ADMIN,
     "GET /admin/invariants": ADMIN,
     "GET /admin/operations": ADMIN,
     "GET /admin/simulator": ADMIN,
