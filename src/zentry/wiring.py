@@ -71,7 +71,7 @@ from zentry.compute.driver import ComputeDriver, DriverContext, load_driver
 from zentry.compute.types import Capabilities
 from zentry.console.router import web_console_router
 from zentry.events.hub import EventHub
-from zentry.events.retention import EventRetention
+from zentry.events.retention import EventRetention, forget_actor
 from zentry.events.sequencer import Sequencer
 from zentry.mail.outbox import Outbox
 from zentry.mail.senders import build_sender
@@ -143,6 +143,10 @@ from zentry.vms.ssh_keys import SSHKeyService
 from zentry.vms.ssh_keys_router import router as ssh_keys_router
 from zentry.vms.templates import TemplateService
 from zentry.vms.templates_router import router as templates_router
+from zentry.webhooks.deliverer import WebhookDeliverer, sweep_deliveries
+from zentry.webhooks.router import router as webhooks_router
+from zentry.webhooks.sender import HTTPSender
+from zentry.webhooks.service import WebhookService, forget_webhooks
 from zentry.worker.sweeper import Sweeper
 from zentry.worker.worker import Loop, Worker
 
@@ -175,6 +179,7 @@ class Platform:
     hub: EventHub
     alerts: AlertEvaluator
     keeping: Keeping
+    deliverer: WebhookDeliverer
     worker: Worker
 
     async def run_worker(self, stop: asyncio.Event) -> None:
@@ -204,6 +209,7 @@ async def open_platform(
         stack.push_async_callback(store.close)
         platform = _assemble(settings, clock, random, signals, database, driver, hasher, store)
         stack.push_async_callback(platform.hub.close)
+        stack.push_async_callback(platform.deliverer.close)
         yield platform
 
 
@@ -256,7 +262,10 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     }
     auth = AuthService(database, tokens=tokens, on_signup=signup_hooks(settings), **shared)
     accounts = AccountService(
-        database, on_welcome=welcome_hooks(settings), on_deletion=(ForgetBelongings(), ForgetBudgets()), **shared
+        database,
+        on_welcome=welcome_hooks(settings),
+        on_deletion=(ForgetBelongings(), ForgetBudgets(), forget_actor, forget_webhooks),
+        **shared,
     )
     authenticator = Authenticator(database, tokens=tokens, clock=clock, settings=settings.security)
     kinds = VMLifecycle(database=database, driver=driver, settings=settings, sealer=sealer).kinds()
@@ -291,6 +300,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
             activity_router,
             operations_router,
             events_router,
+            webhooks_router,
             prometheus_router,
             billing_admin_router,
             audit_router,
@@ -358,6 +368,16 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         sealer=sealer,
         mail_sender=build_sender(settings.mail, settings.data_dir),
     )
+    deliverer = WebhookDeliverer(
+        database=database,
+        settings=settings.webhooks,
+        clock=clock,
+        random=random,
+        signals=signals,
+        sealer=sealer,
+        sender=HTTPSender(settings.webhooks),
+        owner=secrets.token_hex(_OWNER_BYTES),
+    )
     return Platform(
         settings=settings,
         clock=clock,
@@ -381,7 +401,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         hub=hub,
         alerts=loops.alerts,
         keeping=loops.keeping,
-        worker=Worker(loops.all),
+        deliverer=deliverer,
+        worker=Worker((*loops.all, deliverer)),
     )
 
 
@@ -475,6 +496,7 @@ def assemble_loops(
                 EventRetention(settings.events),
                 sweep_alert_changes,
                 sweep_invitations,
+                partial(sweep_deliveries, settings=settings.webhooks),
             ),
             interval_seconds=settings.operations.sweep_seconds,
         ),
@@ -537,6 +559,13 @@ def factories(
         OwnSessions: lambda tx: OwnSessions(tx, settings.security),
         Outbox: lambda tx: Outbox(tx, sealer),
         EventService: EventService,
+        WebhookService: lambda tx: WebhookService(
+            tx,
+            settings=settings,
+            sealer=sealer,
+            new_key=secrets.token_bytes,
+            projects=ProjectService(tx, contents=contents, quotas=settings.quotas),
+        ),
     }
 
 

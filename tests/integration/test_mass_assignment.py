@@ -19,6 +19,7 @@ from zentry.monitoring.alerts.schemas import AlertPolicyCreate, SilenceCreate
 from zentry.schema.metadata import metadata
 from zentry.vms.schemas import SSHKeyCreate
 from zentry.vms.templates_schemas import TemplateCreate
+from zentry.webhooks.schemas import WebhookCreate
 
 # What a body must never set, beside the columns of every table.
 TRAPS: Final = ("__proto__", "constructor", "prototype", "__class__", "__dict__", "$where", "is_admin", "admin", "")
@@ -35,6 +36,7 @@ VALUES: Final = {
 SSH_KEY: Final = SSHKeyCreate.model_json_schema()["examples"][0]
 POLICY: Final = AlertPolicyCreate.model_json_schema()["examples"][0]
 SILENCE: Final = SilenceCreate.model_json_schema()["examples"][0]
+WEBHOOK: Final = WebhookCreate.model_json_schema()["examples"][0]
 TEMPLATE: Final = TemplateCreate.model_json_schema()["examples"][0]
 # Their examples hold a password, a code or a token that is nobody's.
 WITH_A_SECRET: Final = {
@@ -196,6 +198,8 @@ async def test_every_write_that_has_a_body_is_tried(platform: PlatformUnderTest)
         "POST /invitations/accept",
         "POST /projects/{project_id}/transfer",
         "PUT /ssh-keys/{key_id}",
+        "POST /webhooks",
+        "PATCH /webhooks/{webhook_id}",
     }
 
 
@@ -242,6 +246,7 @@ async def _given(platform: PlatformUnderTest) -> tuple[Account, dict[str, str]]:
     template = await platform.client.post("/templates", json={**TEMPLATE, "name": "given"}, headers=ada.headers)
     policy = await platform.client.post("/alerts/policies", json={**POLICY, "name": "given"}, headers=ada.headers)
     silence = await platform.client.post("/alerts/silences", json=SILENCE, headers=ada.headers)
+    webhook = await platform.client.post("/webhooks", json=WEBHOOK, headers=ada.headers)
     lines = await platform.client.get("/billing/history?action_type=vm_create", headers=ada.headers)
     voucher = await platform.client.post("/admin/vouchers", json={"amount": 1, "reason": "x"}, headers=ada.headers)
     budget = {"name": "given", "amount": 1, "thresholds": [{"percent": 100}]}
@@ -258,6 +263,7 @@ async def _given(platform: PlatformUnderTest) -> tuple[Account, dict[str, str]]:
         "template_id": str(template.json()["id"]),
         "policy_id": str(policy.json()["id"]),
         "silence_id": str(silence.json()["id"]),
+        "webhook_id": str(webhook.json()["id"]),
         "host_name": "host-1",
         "user_id": member.id,
     }

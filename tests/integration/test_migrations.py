@@ -25,7 +25,7 @@ from zentry.platform.clock import SystemClock
 from zentry.platform.db import Database
 from zentry.platform.db.migrations import Migrations, SchemaTooNew, SchemaTooOld
 from zentry.platform.settings import MonitoringSettings
-from zentry.schema import accounts, billing, events, mail, metadata, monitoring, operations, projects, vms
+from zentry.schema import accounts, billing, events, mail, metadata, monitoring, operations, projects, vms, webhooks
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -376,6 +376,32 @@ def rows() -> list[tuple[sa.Table, dict[str, Any]]]:
             events.event_log,
             {"position": 1, "event_id": VM, "user_id": USER, "resource_id": VM, "logged_at": NOW, "hash": "h"},
         ),
+        (
+            webhooks.webhook_endpoints,
+            {
+                "id": VM,
+                "user_id": USER,
+                "url": "https://hooks.example.com/",
+                "description": "",
+                "kinds": ["vm."],
+                "secret": b"sealed",
+                "created_at": NOW,
+                "updated_at": NOW,
+            },
+        ),
+        (
+            webhooks.webhook_deliveries,
+            {
+                "id": VM,
+                "endpoint_id": VM,
+                "position": 1,
+                "kind": "vm.running",
+                "resource_id": VM,
+                "due_at": NOW,
+                "created_at": NOW,
+            },
+        ),
+        (webhooks.webhook_attempts, {"delivery_id": VM, "number": 1, "at": NOW, "took_ms": 7}),
         (events.event_details, {"event_id": VM, "address": "192.0.2.1", "agent": "curl", "created_at": NOW}),
         (
             monitoring.vm_metrics,

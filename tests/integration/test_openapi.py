@@ -25,6 +25,7 @@ TAGS: Final = {
     "Billing",
     "Monitoring",
     "Health",
+    "Webhooks",
     "API Versioning",
 }
 # The names of the models, and the fields that each has at least.

@@ -44,6 +44,8 @@ SETTINGS: Final = {
     "ZENTRY_SIMULATOR__ACTION_SECONDS": "0",
     "ZENTRY_OPERATIONS__WAIT_SECONDS": "0.05",
     "ZENTRY_EVENTS__STREAM_SECONDS": "0.02",
+    "ZENTRY_WEBHOOKS__ALLOWED_NETWORKS": '["127.0.0.0/8"]',
+    "ZENTRY_WEBHOOKS__WEBHOOKS_PER_ACCOUNT": "10000",
 }
 PHASES: Final = ("examples", "coverage", "fuzzing", "stateful")
 

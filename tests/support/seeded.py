@@ -18,6 +18,7 @@ from zentry.monitoring.alerts.schemas import AlertPolicyCreate, SilenceCreate
 from zentry.platform.scopes import SCOPES
 from zentry.schema.billing import statement_schedule
 from zentry.vms.templates_schemas import TemplateCreate
+from zentry.webhooks.schemas import WebhookCreate
 
 Ids = Mapping[str, str]
 
@@ -31,10 +32,12 @@ TOKEN: Final = PersonalTokenCreate.model_json_schema()["examples"][0]
 BUDGET: Final = {"amount": 1000, "thresholds": [{"percent": 100}]}
 POLICY: Final = AlertPolicyCreate.model_json_schema()["examples"][0]
 SILENCE: Final = SilenceCreate.model_json_schema()["examples"][0]
+WEBHOOK: Final = WebhookCreate.model_json_schema()["examples"][0]
 TEMPLATE: Final = TemplateCreate.model_json_schema()["examples"][0]
 STATUSES: Final = ("stopped", "terminated", "creating")
 NAMES: Final = (
     "budget_id",
+    "delivery_id",
     "invitation_id",
     "key_id",
     "member_id",
@@ -49,6 +52,7 @@ NAMES: Final = (
     "template_id",
     "token_id",
     "vm_id",
+    "webhook_id",
 )
 """Every parameter that names something owned."""
 
@@ -103,6 +107,7 @@ async def seed(platform: PlatformUnderTest) -> Seeded:
         f"/alerts/policies/{deleted['policy_id']}",
         f"/alerts/silences/{deleted['silence_id']}",
         f"/billing/budgets/{deleted['budget_id']}",
+        f"/webhooks/{deleted['webhook_id']}",
         f"/projects/{deleted['project_id']}",
     ):
         gone = await platform.client.delete(path, headers=ada.headers)
@@ -143,7 +148,10 @@ async def _everything(platform: PlatformUnderTest, account: Account, project_id:
     member = await platform.given_member(account, project_id, role="member")
     vm = await platform.given_vm(account, project_id=project_id)
     operations = await platform.client.get(f"/vms/{vm['id']}/operations", headers=account.headers)
+    webhook_id = await post("/webhooks", WEBHOOK)
     return {
+        "webhook_id": webhook_id,
+        "delivery_id": await post(f"/webhooks/{webhook_id}/ping", {}),
         "project_id": project_id,
         "member_id": member.id,
         "invitation_id": await post(f"/projects/{project_id}/invitations", {"email": f"{name}@example.com"}),

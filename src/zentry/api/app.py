@@ -70,6 +70,7 @@ TAGS: Final = (
     ("Billing", "Credits, the lines of the bill, and what they add up to."),
     ("Monitoring", "Metrics of machines, the dashboard, and the health of the platform's parts."),
     ("Activity", "Operations: what is under way, what has ended and how."),
+    ("Webhooks", "What happens, posted to your URLs, signed, and again until it is taken."),
     (
         "Administration",
         "For administrators only: accounts, quotas, operations, credits, the books, and the simulated world.",

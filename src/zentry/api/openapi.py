@@ -46,6 +46,8 @@ _INVITATION: Final = {"invitation_id": "$response.body#/id", "project_id": "$res
 _USER: Final = {"user_id": "$response.body#/users/0/id"}
 _FIRST: Final = {"operation_id": "$response.body#/operations/0/id"}
 _MEMBER: Final = {"member_id": "$response.body#/0/user_id", "project_id": "$request.path.project_id"}
+_DELIVERY: Final = {"delivery_id": "$response.body#/id", "webhook_id": "$response.body#/webhook_id"}
+_WEBHOOK: Final = {"webhook_id": "$response.body#/id"}
 _OPERATION: Final = Link("get_operation", {"operation_id": "$response.body#/data/operation_id"})
 _CANCEL: Final = Link("cancel_operation", {"operation_id": "$response.body#/data/operation_id"})
 _REFRESH: Final = Link("refresh", body={"refresh_token": "$response.body#/refresh_token"})
@@ -120,6 +122,18 @@ LINKS: Final[Mapping[str, Sequence[Link]]] = {
     ),
     "create_budget": tuple(
         Link(name, {"budget_id": "$response.body#/id"}) for name in ("get_budget", "update_budget", "delete_budget")
+    ),
+    "create_webhook": (
+        Link("get_webhook", _WEBHOOK),
+        Link("update_webhook", _WEBHOOK),
+        Link("rotate_webhook_secret", _WEBHOOK),
+        Link("ping_webhook", _WEBHOOK),
+        Link("list_webhook_deliveries", _WEBHOOK),
+        Link("delete_webhook", _WEBHOOK),
+    ),
+    "ping_webhook": (
+        Link("get_webhook_delivery", _DELIVERY),
+        Link("redeliver", _DELIVERY),
     ),
     "create_snapshot": (
         Link("get_snapshot", _SNAPSHOT),

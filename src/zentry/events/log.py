@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -101,6 +102,10 @@ class EventLog:
         await self._tx.execute(sa.delete(event_log).where(event_log.c.position <= last.position))
         await self._tx.execute(sa.delete(events).where(events.c.id.in_([row.event_id for row in gone])))
         return len(gone)
+
+    async def forget_details_of(self, actor_id: UUID) -> None:
+        """Delete the personal data that events have of an account."""
+        await self._tx.execute(sa.delete(event_details).where(event_details.c.actor_id == actor_id))
 
     async def forget_details(self, *, before: datetime, most: int) -> int:
         """Delete the oldest personal data of events; return how many rows."""

@@ -35,6 +35,11 @@ class LogReader:
         row = (await self._tx.execute(_BOUNDS)).one()
         return Bounds(newest=row.position, kept_from=row.kept_from)
 
+    async def find(self, position: int) -> LoggedEvent | None:
+        """Return the event at a position, if it is kept."""
+        found = _logged(await self._tx.execute(_LOGGED.where(event_log.c.position == position)))
+        return found[0] if found else None
+
     async def list_all_after(self, position: int, *, most: int) -> Sequence[LoggedEvent]:
         """Return everybody's events behind a position."""
         return _logged(await self._tx.execute(_AFTER, {"after": position, "most": most}))

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
 from zentry.events.log import EventLog
 from zentry.platform.db import Transaction
 from zentry.platform.settings import EventSettings
 
 BATCH: Final = 1000
+
+
+async def forget_actor(tx: Transaction, user_id: UUID) -> None:
+    """Delete the addresses and clients of an account that is deleted; what happened stays, by its id."""
+    await EventLog(tx).forget_details_of(user_id)
 
 
 class EventRetention:

@@ -348,6 +348,34 @@ class EventSettings(Group):
     replays: int = Field(4, ge=1, le=100, description="Streams of one process that read what they missed at a time.")
 
 
+class WebhookSettings(Group):
+    """Events that are posted to others' URLs."""
+
+    allow_http: bool = Field(
+        default=False, description="Whether URLs without TLS are posted to; for development and closed networks."
+    )
+    allowed_networks: tuple[str, ...] = Field(
+        (), description="Networks that are posted to although they are not public, such as 10.0.0.0/8."
+    )
+    timeout_seconds: Positive = Field(10.0, le=60, description="How long a receiver may take to answer.")
+    retry_seconds: tuple[Positive, ...] = Field(
+        (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400),
+        min_length=1,
+        max_length=30,
+        description="Pauses between the attempts of a delivery; after the last it is dead.",
+    )
+    disable_after_days: float = Field(
+        5.0, gt=0, le=365, description="A webhook that has failed for so long without a success is disabled."
+    )
+    rotation_hours: float = Field(24.0, ge=0, le=720, description="How long an old secret signs beside the new one.")
+    keep_days: int = Field(30, ge=1, le=3650, description="How long ended deliveries are kept.")
+    webhooks_per_account: int = Field(50, ge=0, le=10_000, description="Webhooks of one account.")
+    concurrency: int = Field(16, ge=1, le=1000, description="Posts that one worker has under way at once.")
+    concurrency_per_webhook: int = Field(4, ge=1, le=1000, description="Of these, posts to one webhook.")
+    lease_seconds: Positive = Field(90.0, ge=70, le=3600, description="When a post of a dead worker is made again.")
+    poll_seconds: Positive = Field(1.0, le=3600, description="Look for due deliveries at least this often.")
+
+
 class LogSettings(Group):
     """The log."""
 
@@ -386,6 +414,7 @@ class Settings(BaseSettings):
     monitoring: MonitoringSettings = MonitoringSettings()
     mail: MailSettings = MailSettings()
     events: EventSettings = EventSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
 
     @property

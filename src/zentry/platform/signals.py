@@ -18,6 +18,7 @@ CREDIT_ADDED: Final = "billing.credit_added"
 MAIL_DUE: Final = "mail.due"
 EVENTS_RECORDED: Final = "events.recorded"
 EVENTS_LOGGED: Final = "events.logged"
+WEBHOOKS_DUE: Final = "webhooks.due"
 
 
 class Signals:

@@ -1,0 +1,1 @@
+"""Webhooks: what happened, posted to whoever subscribed, signed, and again until it is taken."""
