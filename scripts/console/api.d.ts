@@ -2182,6 +2182,158 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List webhooks
+         * @description Your webhooks, the newest first.
+         */
+        get: operations["list_webhooks"];
+        put?: never;
+        /**
+         * Add a webhook
+         * @description Have events posted to a URL from now on, signed with the secret of the answer as Standard Webhooks defines it.
+         */
+        post: operations["create_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a webhook
+         * @description One webhook of yours, without its secret.
+         */
+        get: operations["get_webhook"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a webhook
+         * @description Post nothing more to it; its deliveries and their log go with it.
+         */
+        delete: operations["delete_webhook"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a webhook
+         * @description Change where and what is posted, or stop and begin again; what waits is kept meanwhile.
+         */
+        patch: operations["update_webhook"];
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate the secret of a webhook
+         * @description Sign with a new secret. The old one signs beside it until `old_secret_until`, so that no message is refused.
+         */
+        post: operations["rotate_webhook_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}/ping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ping a webhook
+         * @description Post a message of the kind `webhook.ping`; its delivery shows how the receiver has answered.
+         */
+        post: operations["ping_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List deliveries
+         * @description What was posted to a webhook, the newest first; `status=dead` is what was given up.
+         */
+        get: operations["list_webhook_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}/deliveries/{delivery_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a delivery
+         * @description One delivery with every attempt: when, how long it took, and what the receiver answered.
+         */
+        get: operations["get_webhook_delivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a delivery again
+         * @description Post an event again under its old `webhook-id`, with all attempts anew, whatever became of it before.
+         */
+        post: operations["redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/metrics": {
         parameters: {
             query?: never;
@@ -2222,6 +2374,29 @@ export interface paths {
          *     wrong is corrected by another entry. Send an `Idempotency-Key`, so that a repeat changes nothing.
          */
         post: operations["change_credits"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Look through the audit log
+         * @description Everybody's events, the newest first, with session, address and client where these are still kept.
+         *
+         *     `zentry audit export` writes the log as lines of JSON, and `zentry audit verify` follows its chain.
+         *     Administrators only.
+         */
+        get: operations["list_audit_log"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3974,6 +4149,25 @@ export interface components {
             disk_gib: number;
         };
         /**
+         * AttemptResponse
+         * @description One try of a delivery.
+         */
+        AttemptResponse: {
+            /** Number */
+            number: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Took Ms */
+            took_ms: number;
+            /** Response Status */
+            response_status: number | null;
+            /** Error */
+            error: string | null;
+        };
+        /**
          * AuditEntryResponse
          * @description One thing that happened to what the account owns.
          * @example {
@@ -4027,6 +4221,118 @@ export interface components {
              * Format: date-time
              */
             timestamp: string;
+        };
+        /**
+         * AuditLogEntry
+         * @description One thing that has happened, and from where it was asked for.
+         * @example {
+         *       "address": "203.0.113.9",
+         *       "agent": "Mozilla/5.0",
+         *       "cause": "user",
+         *       "created_at": "2026-01-15T10:30:00Z",
+         *       "data": {
+         *         "reason": "wrong_password"
+         *       },
+         *       "id": "01890a5d-ac96-774b-bcce-b302099a8057",
+         *       "kind": "account.login_refused",
+         *       "position": 4711,
+         *       "request_id": "3f2b1c0d9e8f7a6b5c4d",
+         *       "resource_id": "01890a5d-ac96-774b-bcce-b302099a8001",
+         *       "resource_type": "user",
+         *       "user_id": "01890a5d-ac96-774b-bcce-b302099a8001",
+         *       "project_id": null,
+         *       "actor_id": null,
+         *       "operation_id": null,
+         *       "session_id": null
+         *     }
+         */
+        AuditLogEntry: {
+            /**
+             * Position
+             * @description Its place in the log of the whole platform; others' events lie in between.
+             */
+            position: number;
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /**
+             * Kind
+             * @description What happened, as subject.verb.
+             */
+            kind: string;
+            /**
+             * User Id
+             * @description The account that it belongs to.
+             */
+            user_id: string | null;
+            /** Project Id */
+            project_id: string | null;
+            /** Resource Type */
+            resource_type: string;
+            /**
+             * Resource Id
+             * Format: uuid
+             */
+            resource_id: string;
+            /**
+             * Cause
+             * @description What brought it about: `user`, `credit`, `reconciler`, or a kind of operation.
+             */
+            cause: string;
+            /**
+             * Actor Id
+             * @description The account that asked; null for the platform itself.
+             */
+            actor_id: string | null;
+            /** Operation Id */
+            operation_id: string | null;
+            /**
+             * Request Id
+             * @description The `X-Request-Id` of the request that caused it.
+             */
+            request_id: string | null;
+            /**
+             * Data
+             * @description Facts that depend on the kind.
+             */
+            data: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Session Id
+             * @description The session that asked; null once it is no longer kept.
+             */
+            session_id: string | null;
+            /**
+             * Address
+             * @description Where the request came from; null once it is no longer kept.
+             */
+            address: string | null;
+            /**
+             * Agent
+             * @description The program that asked; null once it is no longer kept.
+             */
+            agent: string | null;
+        };
+        /**
+         * AuditPage
+         * @description A page of the audit log.
+         */
+        AuditPage: {
+            /** Entries */
+            entries: components["schemas"]["AuditLogEntry"][];
+            /**
+             * Next Cursor
+             * @description Send it as `cursor` for the next page; null on the last one.
+             */
+            next_cursor: number | null;
         };
         /**
          * Basis
@@ -5140,6 +5446,134 @@ export interface components {
             running_cost_per_hour: number;
         };
         /**
+         * DeliveryDetails
+         * @description A delivery with its attempts.
+         */
+        DeliveryDetails: {
+            /**
+             * Id
+             * Format: uuid
+             * @description The `webhook-id` of its messages, the same in every attempt.
+             */
+            id: string;
+            /**
+             * Webhook Id
+             * Format: uuid
+             */
+            webhook_id: string;
+            /**
+             * Position
+             * @description Of the event; null for a ping.
+             */
+            position: number | null;
+            /**
+             * Kind
+             * @example vm.running
+             */
+            kind: string;
+            /**
+             * Resource Id
+             * Format: uuid
+             */
+            resource_id: string;
+            /** @description `dead` has used up its attempts. */
+            status: components["schemas"]["DeliveryStatus"];
+            /**
+             * Attempts
+             * @description Of all times.
+             */
+            attempts: number;
+            /** Next Attempt At */
+            next_attempt_at: string | null;
+            /** Last Status */
+            last_status: number | null;
+            /** Last Error */
+            last_error: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Ended At */
+            ended_at: string | null;
+            /**
+             * Log
+             * @description Its attempts, the first one first.
+             */
+            log: components["schemas"]["AttemptResponse"][];
+        };
+        /**
+         * DeliveryList
+         * @description A page of deliveries, the newest first.
+         */
+        DeliveryList: {
+            /** Deliveries */
+            deliveries: components["schemas"]["DeliveryResponse"][];
+            /**
+             * Next Cursor
+             * @description Send as `cursor` for the page after this one; null on the last.
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * DeliveryResponse
+         * @description One event on its way to a webhook.
+         */
+        DeliveryResponse: {
+            /**
+             * Id
+             * Format: uuid
+             * @description The `webhook-id` of its messages, the same in every attempt.
+             */
+            id: string;
+            /**
+             * Webhook Id
+             * Format: uuid
+             */
+            webhook_id: string;
+            /**
+             * Position
+             * @description Of the event; null for a ping.
+             */
+            position: number | null;
+            /**
+             * Kind
+             * @example vm.running
+             */
+            kind: string;
+            /**
+             * Resource Id
+             * Format: uuid
+             */
+            resource_id: string;
+            /** @description `dead` has used up its attempts. */
+            status: components["schemas"]["DeliveryStatus"];
+            /**
+             * Attempts
+             * @description Of all times.
+             */
+            attempts: number;
+            /** Next Attempt At */
+            next_attempt_at: string | null;
+            /** Last Status */
+            last_status: number | null;
+            /** Last Error */
+            last_error: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Ended At */
+            ended_at: string | null;
+        };
+        /**
+         * DeliveryStatus
+         * @description What became of a delivery.
+         * @enum {string}
+         */
+        DeliveryStatus: "pending" | "delivered" | "dead";
+        /**
          * DeprecationNotice
          * @description What was recorded.
          */
@@ -5364,6 +5798,12 @@ export interface components {
              */
             password: string;
         };
+        /**
+         * EndpointStatus
+         * @description Whether anything is posted to an endpoint.
+         * @enum {string}
+         */
+        EndpointStatus: "enabled" | "disabled";
         /**
          * EntryFormat
          * @description How entries are written.
@@ -10938,6 +11378,203 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+        };
+        /**
+         * WebhookCreate
+         * @description Where events are to be posted.
+         * @example {
+         *       "kinds": [
+         *         "vm.",
+         *         "credit.low"
+         *       ],
+         *       "url": "https://hooks.example.com/zentry"
+         *     }
+         */
+        WebhookCreate: {
+            /**
+             * Url
+             * Format: webhook-url
+             * @description Where to post to: `https`, a public address, no user name and no fragment.
+             * @example https://hooks.example.com/zentry
+             */
+            url: string;
+            /**
+             * Kinds
+             * @description Beginnings of the kinds that are wanted; an empty list is all.
+             */
+            kinds?: string[];
+            /**
+             * Description
+             * @description For you alone.
+             * @default
+             * @example paging
+             */
+            description: string;
+            /**
+             * Project Id
+             * @description Only events of this project; else those of the account.
+             */
+            project_id?: string | null;
+        };
+        /**
+         * WebhookResponse
+         * @description A webhook of yours.
+         * @example {
+         *       "created_at": "2026-01-15T10:30:00Z",
+         *       "description": "paging",
+         *       "id": "01890a5d-ac96-774b-bcce-b302099a8057",
+         *       "kinds": [
+         *         "vm.",
+         *         "credit.low"
+         *       ],
+         *       "status": "enabled",
+         *       "updated_at": "2026-01-15T10:30:00Z",
+         *       "url": "https://hooks.example.com/zentry",
+         *       "project_id": null,
+         *       "disabled_reason": null,
+         *       "failing_since": null,
+         *       "old_secret_until": null
+         *     }
+         */
+        WebhookResponse: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Url */
+            url: string;
+            /** Kinds */
+            kinds: string[];
+            /** Description */
+            description: string;
+            /**
+             * Project Id
+             * @description Null where events of the whole account are posted.
+             */
+            project_id: string | null;
+            status: components["schemas"]["EndpointStatus"];
+            /**
+             * Disabled Reason
+             * @description `owner`, `failing`, or `gone` where the receiver answered 410.
+             */
+            disabled_reason: string | null;
+            /**
+             * Failing Since
+             * @description When the failures in a row began.
+             */
+            failing_since: string | null;
+            /**
+             * Old Secret Until
+             * @description Until then the secret before signs as well.
+             */
+            old_secret_until: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+        };
+        /**
+         * WebhookUpdate
+         * @description What may change of a webhook; what is left out stays.
+         * @example {
+         *       "description": "paging, at night"
+         *     }
+         */
+        WebhookUpdate: {
+            /**
+             * Url
+             * @description Where to post to.
+             */
+            url?: string | null;
+            /**
+             * Kinds
+             * @description Beginnings of the kinds that are wanted; an empty list is all.
+             */
+            kinds?: string[] | null;
+            /**
+             * Description
+             * @description For you alone.
+             */
+            description?: string | null;
+            /** @description `disabled` posts nothing more; `enabled` begins again, with what has waited. */
+            status?: components["schemas"]["EndpointStatus"] | null;
+        };
+        /**
+         * WebhookWithSecret
+         * @description A webhook and the secret that its messages are signed with.
+         * @example {
+         *       "created_at": "2026-01-15T10:30:00Z",
+         *       "description": "paging",
+         *       "id": "01890a5d-ac96-774b-bcce-b302099a8057",
+         *       "kinds": [
+         *         "vm.",
+         *         "credit.low"
+         *       ],
+         *       "secret": "whsec_ZXhhbXBsZSBvZiBhIHNlY3JldCB0aGF0IHNpZ25z",
+         *       "status": "enabled",
+         *       "updated_at": "2026-01-15T10:30:00Z",
+         *       "url": "https://hooks.example.com/zentry",
+         *       "project_id": null,
+         *       "disabled_reason": null,
+         *       "failing_since": null,
+         *       "old_secret_until": null
+         *     }
+         */
+        WebhookWithSecret: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Url */
+            url: string;
+            /** Kinds */
+            kinds: string[];
+            /** Description */
+            description: string;
+            /**
+             * Project Id
+             * @description Null where events of the whole account are posted.
+             */
+            project_id: string | null;
+            status: components["schemas"]["EndpointStatus"];
+            /**
+             * Disabled Reason
+             * @description `owner`, `failing`, or `gone` where the receiver answered 410.
+             */
+            disabled_reason: string | null;
+            /**
+             * Failing Since
+             * @description When the failures in a row began.
+             */
+            failing_since: string | null;
+            /**
+             * Old Secret Until
+             * @description Until then the secret before signs as well.
+             */
+            old_secret_until: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Updated At
+             * Format: date-time
+             */
+            updated_at: string;
+            /**
+             * Secret
+             * @description Keep it: it is shown with the creation and with a rotation only.
+             */
+            secret: string;
         };
         /**
          * Action
@@ -18102,6 +18739,520 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    list_webhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookResponse"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    create_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookWithSecret"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `WEBHOOK_TARGET_REFUSED`: The URL is none that the platform posts to. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such project among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `TOO_MANY_WEBHOOKS`: The account has as many webhooks as it may have. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    get_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of a webhook. */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such webhook among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    delete_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a webhook. */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such webhook among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    update_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a webhook. */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookUpdate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `WEBHOOK_TARGET_REFUSED`: The URL is none that the platform posts to. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such webhook among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    rotate_webhook_secret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a webhook. */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookWithSecret"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such webhook among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ping_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a webhook. */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such webhook among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `WEBHOOK_DISABLED`: Nothing is posted to a webhook that is disabled. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_webhook_deliveries: {
+        parameters: {
+            query?: {
+                /** @description Only deliveries in this state. */
+                status?: components["schemas"]["DeliveryStatus"] | null;
+                /** @description Deliveries per page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description Id of a webhook. */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such webhook among the caller's. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    get_webhook_delivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of a webhook. */
+                webhook_id: string;
+                /** @description Id of a delivery. */
+                delivery_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryDetails"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such webhook among the caller's.; `NOT_FOUND`: There is no such delivery to the webhook. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    redeliver: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description Id of a webhook. */
+                webhook_id: string;
+                /** @description Id of a delivery. */
+                delivery_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: There is no such webhook among the caller's.; `NOT_FOUND`: There is no such delivery to the webhook. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `WEBHOOK_DISABLED`: Nothing is posted to a webhook that is disabled. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     get_prometheus_metrics: {
         parameters: {
             query?: never;
@@ -18197,6 +19348,58 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorResponse"];
                 };
             };
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    list_audit_log: {
+        parameters: {
+            query?: {
+                /** @description Only what concerns this account. */
+                user_id?: string | null;
+                /** @description Only what concerns this resource. */
+                resource_id?: string | null;
+                /** @description Most to return. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
