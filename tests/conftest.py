@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import hypothesis
 import pytest
 
 from tests.support.platform import PlatformUnderTest, open_under_test, settings_for_tests
@@ -20,6 +21,10 @@ from zentry.wiring import open_platform
 pytest_plugins = ["tests.support.postgres_plugin"]
 
 _names = itertools.count(1)
+
+# How long an example takes says how busy the machine is; speed lives in benchmarks/.
+hypothesis.settings.register_profile("zentry", deadline=None)
+hypothesis.settings.load_profile("zentry")
 
 
 async def _migrate(url: str, data_dir: Path) -> None:

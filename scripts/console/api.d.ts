@@ -4543,6 +4543,29 @@ export interface components {
         /**
          * BudgetResponse
          * @description A budget, and where it stands this month (UTC).
+         * @example {
+         *       "actual": 12.5,
+         *       "actual_micros": 12500000,
+         *       "amount": 20,
+         *       "created_at": "2026-01-02T09:00:00Z",
+         *       "forecast": 21.25,
+         *       "forecast_micros": 21250000,
+         *       "id": "01936b5c-1a2b-7c3d-8e4f-5a6b7c8d9e0f",
+         *       "name": "Lab",
+         *       "thresholds": [
+         *         {
+         *           "action": "block_creation",
+         *           "amount": 20,
+         *           "amount_micros": 20000000,
+         *           "basis": "actual",
+         *           "is_reached": false
+         *         }
+         *       ],
+         *       "updated_at": "2026-01-02T09:00:00Z",
+         *       "project_id": null,
+         *       "label_key": null,
+         *       "label_value": null
+         *     }
          */
         BudgetResponse: {
             /**
@@ -8618,6 +8641,7 @@ export interface components {
          *     }
          */
         RoleChange: {
+            /** @description What the account may do from now on. */
             role: components["schemas"]["Role"];
         };
         /**

@@ -73,4 +73,4 @@ class RoleChange(WriteModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"role": "admin"}]})
 
-    role: Annotated[Role, Field(strict=False)]
+    role: Annotated[Role, Field(strict=False)] = Field(description="What the account may do from now on.")

@@ -92,6 +92,36 @@ class ThresholdResponse(ReadModel):
 class BudgetResponse(ReadModel):
     """A budget, and where it stands this month (UTC)."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "01936b5c-1a2b-7c3d-8e4f-5a6b7c8d9e0f",
+                    "name": "Lab",
+                    "project_id": None,
+                    "label_key": None,
+                    "label_value": None,
+                    "amount": 20,
+                    "actual": 12.5,
+                    "forecast": 21.25,
+                    "actual_micros": 12_500_000,
+                    "forecast_micros": 21_250_000,
+                    "thresholds": [
+                        {
+                            "basis": "actual",
+                            "action": "block_creation",
+                            "amount": 20,
+                            "amount_micros": 20_000_000,
+                            "is_reached": False,
+                        }
+                    ],
+                    "created_at": "2026-01-02T09:00:00Z",
+                    "updated_at": "2026-01-02T09:00:00Z",
+                }
+            ]
+        }
+    )
+
     id: UUID
     name: str
     project_id: UUID | None
