@@ -105,10 +105,9 @@ BUGS: Final = (
     ),
     Bug(
         "seconds that nobody has paid for are charged",
-        "billing/service.py",
-        "            ended_at = min(max(whole_second(self._tx.now), segment.charged_until), segment.paid_until)\n"
-        "            captured =",
-        "            ended_at = max(whole_second(self._tx.now), segment.charged_until)\n            captured =",
+        "billing/rating.py",
+        "        until = min(until, course.segment.paid_until)\n",
+        "",
         ("tests/integration/test_billing_endpoints.py",),
     ),
 )

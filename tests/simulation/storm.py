@@ -1,4 +1,8 @@
-"""Two hours of five users in bad weather: short enough for many seeds, rough enough that each is different."""
+"""Bad weather in two sizes: two hours of five users, and the short life of one user's machine.
+
+A skirmish costs a tenth of a storm and has as many deaths for each order; a storm has users, machines and credit that
+get into each other's way.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +38,14 @@ STORM: Final[dict[str, Any]] = {
         "operations": {"lease_seconds": 60},
         "billing": {"welcome_credits": 0.3, "meter_interval_seconds": 120},
     },
+}
+SKIRMISH: Final[dict[str, Any]] = {
+    "title": "A skirmish",
+    "days": 10 / 1440,
+    "users": {"count": 1, "arrive_within_hours": 0.01, "decide_every_hours": 0.025},
+    "machines": {"per_user": 1, "lifetime_hours": 0.12, "fiddle": 0.7, "haste": 0.4},
+    "faults": {**STORM["faults"], "kill": 0.008, "freeze": 0.012, "freeze_seconds": 60},
+    "settings": {**STORM["settings"], "operations": {"lease_seconds": 30}},
 }
 # Workers that stand still in the middle of an order while others go on, and users who change their minds meanwhile.
 ZOMBIES: Final[dict[str, Any]] = {

@@ -6,38 +6,51 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.simulation.planted import ForgottenFences, IdleMeter, StopsNothing
-from tests.simulation.storm import ZOMBIES, broken, simulate
+from tests.simulation.storm import SKIRMISH, ZOMBIES, broken, simulate
 from zentry.simulation.simulation import SimulationTools
 
-SEEDS_IN_A_PART = 25
-PARTS = 8
-SEEDS_IN_A_LARGE_PART = 1000
-LARGE_PARTS = 100
+SKIRMISHES = range(200)
+STORMS = range(48)
+PARTS = 4
+SKIRMISHES_IN_A_PART, SKIRMISH_PARTS = 2000, 50
+STORMS_IN_A_PART, STORM_PARTS = 500, 10
 SEEDS_FOR_A_BUG = 20
 ROOT = Path(__file__).parents[2]
 
 
+def _broken_in(seeds: range, **changes: Any) -> list[str]:
+    return [sentence for seed in seeds for sentence in broken(simulate(seed, **changes))]
+
+
 @pytest.mark.parametrize("part", range(PARTS))
-def test_no_seed_breaks_a_rule(part: int) -> None:
-    first = part * SEEDS_IN_A_PART
+def test_no_skirmish_breaks_a_rule(part: int) -> None:
+    assert _broken_in(SKIRMISHES[part::PARTS], **SKIRMISH) == []
 
-    found = [sentence for seed in range(first, first + SEEDS_IN_A_PART) for sentence in broken(simulate(seed))]
 
-    assert found == []
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_storm_breaks_a_rule(part: int) -> None:
+    assert _broken_in(STORMS[part::PARTS]) == []
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("part", range(LARGE_PARTS))
-def test_no_seed_of_a_hundred_thousand_breaks_a_rule(part: int) -> None:
-    first = PARTS * SEEDS_IN_A_PART + part * SEEDS_IN_A_LARGE_PART
+@pytest.mark.parametrize("part", range(SKIRMISH_PARTS))
+def test_no_skirmish_of_a_hundred_thousand_breaks_a_rule(part: int) -> None:
+    first = SKIRMISHES.stop + part * SKIRMISHES_IN_A_PART
 
-    found = [sentence for seed in range(first, first + SEEDS_IN_A_LARGE_PART) for sentence in broken(simulate(seed))]
+    assert _broken_in(range(first, first + SKIRMISHES_IN_A_PART), **SKIRMISH) == []
 
-    assert found == []
+
+@pytest.mark.long
+@pytest.mark.parametrize("part", range(STORM_PARTS))
+def test_no_storm_of_five_thousand_breaks_a_rule(part: int) -> None:
+    first = STORMS.stop + part * STORMS_IN_A_PART
+
+    assert _broken_in(range(first, first + STORMS_IN_A_PART)) == []
 
 
 @pytest.mark.parametrize("seed", [3, 4])
@@ -56,6 +69,13 @@ def test_a_seed_repeats_itself_in_another_process(seed: int) -> None:
 
 def test_another_seed_is_another_life() -> None:
     assert simulate(1).events_hash != simulate(2).events_hash
+
+
+def test_a_skirmish_is_one() -> None:
+    outcomes = [simulate(seed, **SKIRMISH) for seed in range(20)]
+
+    assert sum(outcome.deaths for outcome in outcomes) > 20
+    assert sum(kind.failed for outcome in outcomes for kind in outcome.operations) > 0
 
 
 def test_a_storm_is_one() -> None:

@@ -14,7 +14,7 @@ from zentry.platform.wire import WHOLE, ReadModel, WriteModel, pattern_in_words
 
 _EXAMPLE: Final = "zpat_4bWJx0uB2ZcV9QmT7kLr3YfHs8NdPgEa6iXoRw5qCvU1t2zA7Kd"
 _NAME: Final = pattern_in_words(
-    r"^[^\p{Cc}\p{Cf}\p{Z}](?:[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*[^\p{Cc}\p{Cf}\p{Z}])?$",
+    r"^[^\x00-\x20\x7f-\xa0](?:[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0])?$",
     "a name has no control characters, and no spaces around it",
 )
 

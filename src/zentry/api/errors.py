@@ -6,7 +6,7 @@ is away becomes 503. Everything else becomes 500 with a fixed text: the tracebac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,10 +20,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
+from zentry.api.validation import field_errors
 from zentry.platform.clock import Clock
 from zentry.platform.db.faults import is_database_away
 from zentry.platform.errors import InvalidInput, Unavailable, ZentryError
-from zentry.platform.wire import words_of_pattern
 
 _log = structlog.get_logger(__name__)
 
@@ -31,9 +31,6 @@ MEDIA_TYPE: Final = "application/problem+json"
 PATH: Final = "zentry.path"
 REQUEST_ID: Final = "zentry.request_id"
 
-_MAX_FIELD_ERRORS: Final = 50
-_MAX_FIELD_NAME: Final = 200
-_MAX_MESSAGE: Final = 500
 _MAX_INSTANCE: Final = 500
 _SERVER_ERROR: Final = 500
 
@@ -185,23 +182,6 @@ def _log_fault(error: Exception, told: ZentryError) -> None:
         _log.warning("http.unavailable", error=type(error).__name__, reason=str(error))
     else:
         _log.error("http.failed", status=told.status, error=type(error).__name__, exc_info=error)
-
-
-def field_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
-    """Return schema errors as the envelope shows them: the place and the rule, never the value."""
-    return [_field_error(error) for error in errors[:_MAX_FIELD_ERRORS]]
-
-
-def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
-    kind = str(error["type"])
-    location: Iterable[Any] = error["loc"][1:]  # The first part says body, query, path or header.
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if kind == "string_pattern_mismatch":
-        message = words_of_pattern(error["ctx"]["pattern"]) or message
-    if kind == "json_invalid":
-        message, location = f"The body is not valid JSON, at character {error['loc'][-1]}.", ()
-    field = ".".join(str(part) for part in location)
-    return {"field": field[:_MAX_FIELD_NAME], "message": message[:_MAX_MESSAGE], "type": kind}
 
 
 def allowed_methods(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
