@@ -215,7 +215,9 @@ class AlertService:
         if vm_id is not None and await VMViews(self._tx).find(vm_id, caller=owner) is None:
             raise NotFound("VM")
         if project_id is not None:
-            query = sa.select(projects.c.id).where(projects.c.id == project_id, projects.c.user_id == caller.user_id)
+            query = sa.select(projects.c.id).where(
+                projects.c.id == project_id, projects.c.user_id == caller.user_id, projects.c.deleted_at.is_(None)
+            )
             if (await self._tx.execute(query)).first() is None:
                 raise ProjectNotFound
 
