@@ -130,6 +130,7 @@ def test_a_person_signs_up_starts_a_machine_watches_it_and_reads_the_bill(consol
     row.get_by_role("link", name="web-1").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("web-1")
     expect(page.get_by_role("term").filter(has_text="So far")).to_be_visible()
+    page.wait_for_timeout(1100)  # Less than a second of use is no line of the bill.
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("stopped")
     page.get_by_role("link", name="Operations").click()

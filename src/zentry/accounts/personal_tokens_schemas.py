@@ -10,13 +10,9 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from zentry.accounts.types import PersonalToken
 from zentry.platform.scopes import SCOPES
-from zentry.platform.wire import WHOLE, ReadModel, WriteModel, pattern_in_words
+from zentry.platform.wire import TITLE_PATTERN, WHOLE, ReadModel, WriteModel
 
 _EXAMPLE: Final = "zpat_4bWJx0uB2ZcV9QmT7kLr3YfHs8NdPgEa6iXoRw5qCvU1t2zA7Kd"
-_NAME: Final = pattern_in_words(
-    r"^[^\x00-\x20\x7f-\xa0](?:[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0])?$",
-    "a name has no control characters, and no spaces around it",
-)
 
 
 def _known(scope: str) -> str:
@@ -36,7 +32,7 @@ class PersonalTokenCreate(WriteModel):
     )
 
     name: str = Field(
-        min_length=1, max_length=100, pattern=_NAME, description="What it is for.", examples=["backup script"]
+        min_length=1, max_length=100, pattern=TITLE_PATTERN, description="What it is for.", examples=["backup script"]
     )
     scopes: list[Scope] = Field(
         min_length=1,

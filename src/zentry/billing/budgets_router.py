@@ -17,7 +17,7 @@ from zentry.platform.errors import IdempotencyMismatch, InvalidInput, NotFound
 from zentry.platform.ids import parse_id
 from zentry.platform.money import InvalidAmount, from_credits, to_credits
 from zentry.platform.web import CallerDep, EdgeDep, raises
-from zentry.platform.wire import APIResponse, ReadModel, WriteModel
+from zentry.platform.wire import TITLE_PATTERN, APIResponse, ReadModel, WriteModel
 
 router = APIRouter(prefix="/billing/budgets", tags=["Billing"])
 
@@ -32,7 +32,9 @@ Amount = Annotated[
         json_schema_extra={"multipleOf": 0.000001},
     ),
 ]
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"\S", description="Unique within the account.")]
+Name = Annotated[
+    str, Field(min_length=1, max_length=100, pattern=TITLE_PATTERN, description="Unique within the account.")
+]
 
 
 class ThresholdWrite(WriteModel):

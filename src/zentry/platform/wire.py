@@ -41,6 +41,14 @@ def words_of_pattern(pattern: str) -> str | None:
     return _WORDS.get(pattern)
 
 
+_UNSEEN: Final = r"\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+TITLE_PATTERN: Final = pattern_in_words(
+    rf"^[^ \xa0{_UNSEEN}](?:[^{_UNSEEN}]*[^ \xa0{_UNSEEN}])?$",
+    "A name has no control characters, none that are not seen or turn the direction, and no spaces around it.",
+)
+"""A name for people in any script. What could hide in it, or make it read as another, is refused."""
+
+
 def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 

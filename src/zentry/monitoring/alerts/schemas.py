@@ -12,7 +12,7 @@ from pydantic.config import JsonDict
 from zentry.monitoring.alerts.states import AlertState, Comparison
 from zentry.monitoring.alerts.types import Condition, PolicySeverity, Source
 from zentry.monitoring.store import Aggregation
-from zentry.platform.wire import WHOLE, ReadModel, WriteModel, pattern_in_words
+from zentry.platform.wire import TITLE_PATTERN, WHOLE, ReadModel, WriteModel, pattern_in_words
 from zentry.vms.labels import MAX_SELECTOR_LENGTH, SELECTOR_PATTERN
 
 _ID: Final = "01936b62-3e4f-7c33-9d6e-7f405b8c9d23"
@@ -34,10 +34,6 @@ _EXAMPLE: Final[JsonDict] = {
 _Choice = TypeVar("_Choice", PolicySeverity, Source, Condition, Comparison, Aggregation)
 _Named = Annotated[_Choice, Field(strict=False)]
 """A member by its name; strictly it could come from Python alone."""
-_NAME_PATTERN: Final = pattern_in_words(
-    r"^[^\s\x00-\x1f]([^\x00-\x1f]*[^\s\x00-\x1f])?$",
-    "A name has 1 to 100 characters, without control characters and without spaces at its ends.",
-)
 _SUBJECT_PATTERN: Final = pattern_in_words(
     r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$", "Lower-case words, such as cpu_usage, vm.stopped or hourly_cost."
 )
@@ -54,7 +50,7 @@ def _text(value: object) -> object:
 GivenTime = Annotated[AwareDatetime, Field(strict=False, examples=["2026-06-01T12:00:00Z"]), BeforeValidator(_text)]
 PolicyName = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=100, pattern=_NAME_PATTERN),
+    StringConstraints(min_length=1, max_length=100, pattern=TITLE_PATTERN),
     Field(description="Unique among yours.", examples=["CPU is busy"]),
 ]
 Subject = Annotated[
