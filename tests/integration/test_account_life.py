@@ -68,8 +68,8 @@ async def test_an_address_is_confirmed_once_and_the_welcome_waits_for_it(platfor
 
     assert (before["credits"], me["credits"], me["email_verified"]) == (0, 50, True)
     assert (again_at_once.status_code, sent_at_once) == (200, 1), "one mail a minute"
-    assert (other_purpose.status_code, other_purpose.json()["error_code"]) == (400, "INVALID_LINK")
-    assert (first.status_code, second.status_code, second.json()["error_code"]) == (200, 400, "INVALID_LINK")
+    assert (other_purpose.status_code, other_purpose.json()["error_code"]) == (404, "INVALID_LINK")
+    assert (first.status_code, second.status_code, second.json()["error_code"]) == (200, 404, "INVALID_LINK")
     assert (needless.status_code, len(await platform.mails())) == (200, 1)
 
     late = await platform.signup()
@@ -79,7 +79,7 @@ async def test_an_address_is_confirmed_once_and_the_welcome_waits_for_it(platfor
     async with platform.database.work() as tx:
         await sweep_counters(tx)
         left = (await tx.execute(sa.select(account_links))).all()
-    assert (expired.status_code, left) == (400, [])
+    assert (expired.status_code, left) == (404, [])
 
 
 async def test_a_forgotten_password_is_chosen_anew_by_whoever_reads_the_mailbox(platform: PlatformUnderTest) -> None:
@@ -99,7 +99,7 @@ async def test_a_forgotten_password_is_chosen_anew_by_whoever_reads_the_mailbox(
     assert told[0] == told[1] == told[2]
     assert {answer.status_code for answer in (unknown, known, no_address)} == {200}
     assert set(unknown.headers) == set(known.headers)
-    assert (weak.status_code, done.status_code, once_more.status_code) == (400, 200, 400)
+    assert (weak.status_code, done.status_code, once_more.status_code) == (400, 200, 404)
     assert (await platform.client.get("/auth/me", headers=account.headers)).status_code == 401
     assert (await login(platform, account)).status_code == 401
     inside = await login(platform, account, NEW)
@@ -136,9 +136,9 @@ async def test_password_and_email_change_with_the_password_and_nothing_less(plat
     confirmed = await post(platform, "/auth/email/confirm", {"token": token})
     now = (await platform.client.get("/auth/me", headers=account.headers)).json()
 
-    assert (wrong.status_code, wrong.json()["error_code"]) == (400, "WRONG_PASSWORD")
+    assert (wrong.status_code, wrong.json()["error_code"]) == (403, "WRONG_PASSWORD")
     assert (changed.status_code, phone_inside.status_code, here_inside.status_code) == (200, 401, 200)
-    assert (refused.status_code, taken.status_code, asked.status_code, sent_for_taken) == (400, 200, 200, 0)
+    assert (refused.status_code, taken.status_code, asked.status_code, sent_for_taken) == (403, 200, 200, 0)
     assert {**taken.json(), "timestamp": ""} == {**asked.json(), "timestamp": ""}
     assert (still, now["email"], now["email_verified"]) == (account.email, "new@example.com", True)
     assert confirmed.status_code == 200
@@ -193,19 +193,19 @@ async def test_a_second_factor_is_asked_for_and_each_code_is_good_once(platform:
     platform.clock.advance(timedelta(minutes=5))
     late = await complete(code_at(platform, made["secret"]), challenge)
 
-    assert (refused.status_code, not_yet.status_code, wrong.status_code) == (400, 200, 400)
+    assert (refused.status_code, not_yet.status_code, wrong.status_code) == (403, 200, 403)
     assert made["uri"].startswith("otpauth://totp/Zentry%20Cloud:user1%40example.com?secret=")
     assert (confirmed.status_code, len(set(codes)), again.status_code) == (200, 10, 409)
     assert (asked.status_code, asked.json()["error_code"]) == (401, "SECOND_FACTOR_REQUIRED")
     assert "access_token" not in asked.text
-    assert (replayed.status_code, replayed.json()["error_code"]) == (400, "WRONG_CODE")
+    assert (replayed.status_code, replayed.json()["error_code"]) == (403, "WRONG_CODE")
     assert (inside.status_code, inside.json()["user"]["has_second_factor"]) == (200, True)
-    assert (used_challenge.status_code, used_challenge.json()["error_code"]) == (400, "INVALID_LINK")
+    assert (used_challenge.status_code, used_challenge.json()["error_code"]) == (404, "INVALID_LINK")
     assert (far.status_code, recovered.status_code, recovered_again.status_code, late.status_code) == (
-        400,
+        403,
         200,
-        400,
-        400,
+        403,
+        404,
     )
     async with platform.database.read() as tx:
         stored = str([(await tx.execute(sa.select(table))).all() for table in (second_factors, recovery_codes)])
@@ -232,7 +232,7 @@ async def test_codes_are_guessed_no_oftener_than_passwords(platform: PlatformUnd
         for guess in range(8)
     ]
 
-    assert [answer.status_code for answer in answers] == [400] * 5 + [429] * 3
+    assert [answer.status_code for answer in answers] == [403] * 5 + [429] * 3
 
 
 async def test_an_account_is_taken_away_closed_and_deleted_with_everything_personal(
@@ -256,7 +256,7 @@ async def test_an_account_is_taken_away_closed_and_deleted_with_everything_perso
     assert [len(exported[kind]) for kind in ("sessions", "ssh_keys", "projects", "vms")] == [1, 1, 1, 1]
     assert {"Welcome credits"} <= {line["description"] for line in exported["billing"]}
     assert "hashed_password" not in str(exported)
-    assert (wrong.status_code, in_use.status_code, in_use.json()["error_code"]) == (400, 409, "ACCOUNT_IN_USE")
+    assert (wrong.status_code, in_use.status_code, in_use.json()["error_code"]) == (403, 409, "ACCOUNT_IN_USE")
     assert (deleted.status_code, closed.status_code) == (200, 200)
     for gone in (account, closing):
         assert (await platform.client.get("/auth/me", headers=gone.headers)).status_code == 401

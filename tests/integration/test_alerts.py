@@ -219,8 +219,6 @@ async def test_a_policy_or_silence_that_could_never_be_is_refused(platform: Plat
         ({"source": "billing", "subject": "hourly_cost", "project_id": project}, "source"),
         ({"source": "event", "subject": "stopped"}, "subject"),
         ({"source": "event", "subject": "vm.stopped", "label_selector": "env=prod"}, "label_selector"),
-        ({"clear_threshold": 95}, "clear_threshold"),
-        ({"comparison": "below", "clear_threshold": 80}, "clear_threshold"),
         ({"window_seconds": 59}, "window_seconds"),
         ({"name": " "}, "name"),
         ({"severity": "mild"}, "severity"),
@@ -236,4 +234,21 @@ async def test_a_policy_or_silence_that_could_never_be_is_refused(platform: Plat
     naive = await platform.client.post("/alerts/silences", json={"ends_at": "2026-06-01T00:00:00"}, headers=ada.headers)
 
     assert unknown.status_code == httpx.codes.NOT_FOUND
-    assert past.status_code == naive.status_code == httpx.codes.BAD_REQUEST
+    assert (past.status_code, past.json()["error_code"]) == (httpx.codes.CONFLICT, "SILENCE_PERIOD")
+    assert naive.status_code == httpx.codes.BAD_REQUEST
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_a_policy_is_well_again_on_the_good_side_of_its_threshold(platform: PlatformUnderTest) -> None:
+    ada = await platform.signup()
+    sent = ({}, {"clear_threshold": 95}, {"clear_threshold": 85}, {"comparison": "below", "clear_threshold": 80})
+
+    kept = [
+        await platform.client.post("/alerts/policies", json={**BUSY, "name": f"p{n}", **one}, headers=ada.headers)
+        for n, one in enumerate(sent)
+    ]
+    path = f"/alerts/policies/{kept[0].json()['id']}"
+    changed = await platform.client.patch(path, json={"threshold": 70}, headers=ada.headers)
+
+    assert [one.json()["clear_threshold"] for one in kept] == [80, 90, 85, 90]
+    assert changed.json()["clear_threshold"] == 70

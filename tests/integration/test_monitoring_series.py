@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -95,14 +95,37 @@ async def test_a_long_period_is_shown_in_the_steps_that_are_kept(platform: Platf
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
-async def test_a_period_that_cannot_be_is_refused(platform: PlatformUnderTest) -> None:
+async def test_of_a_period_that_is_not_kept_the_rest_is_answered(platform: PlatformUnderTest) -> None:
+    ada = await platform.signup()
+    now = platform.clock.now()
+    latest = now + timedelta(days=1)
+
+    for query, start, end in (
+        (
+            "start=2010-01-01&end=2026-03-01T00:00:00Z",
+            datetime(2021, 2, 25, tzinfo=UTC),
+            datetime(2026, 3, 1, tzinfo=UTC),
+        ),
+        ("start=2026-01-01&end=2030-01-01", datetime(2026, 1, 1, tzinfo=UTC), latest),
+        ("end=9999-12-31", now, latest),
+    ):
+        told = (await platform.client.get(f"/monitoring/series?{query}", headers=ada.headers)).json()
+        assert [datetime.fromisoformat(told[at]) for at in ("period_start", "period_end")] == [start, end], query
+        assert told["points"]
+    for query in (
+        "start=2026-03-02&end=2026-03-01",
+        "start=2015-01-01&end=2015-01-02",
+        "start=0001-01-01&end=0001-01-01",
+    ):
+        told = (await platform.client.get(f"/monitoring/series?{query}&compare=true", headers=ada.headers)).json()
+        assert (told["period_start"], told["points"], told["previous"]["points"]) == (told["period_end"], [], []), query
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_a_figure_that_cannot_be_is_refused(platform: PlatformUnderTest) -> None:
     ada = await platform.signup()
 
     for query in (
-        "start=2026-03-02&end=2026-03-01",
-        "start=2010-01-01",
-        "end=2030-01-01",
-        "start=2015-01-01&end=2015-01-02",
         "step=0",
         "metrics=heat",
         "aggregation=sum",

@@ -176,9 +176,17 @@ async def test_usage_adds_up_by_machine_project_type_label_and_day(platform: Pla
         assert sum(group["seconds"] for group in told["groups"]) == 2 * (59 * 60 + 7) + 31 * 60 + 1
     one = (await _get(platform, account, "/billing/usage", group_by="type", limit="1", **period)).json()
     assert one["groups"][0]["cost_micros"] + one["other_micros"] == spent
-    for wrong in ({"group_by": "label"}, {"label_key": "tier"}, {"start_date": "2024-01-01"}, {"group_by": "colour"}):
-        answer = await platform.client.get("/billing/usage", params=wrong, headers=account.headers)
-        assert answer.status_code == httpx.codes.BAD_REQUEST
+    for named in ({"label_key": "tier"}, {"group_by": "vm", "label_key": "tier"}):
+        told = (await _get(platform, account, "/billing/usage", **named, **period)).json()
+        assert (told["group_by"], [group["key"] for group in told["groups"]]) == ("label", ["web"])
+    unnamed = (await _get(platform, account, "/billing/usage", group_by="label", **period)).json()
+    long = (await _get(platform, account, "/billing/usage", start_date="2020-01-01", end_date="2026-03-31")).json()
+    turned = (await _get(platform, account, "/billing/usage", start_date="2026-03-31", end_date="2026-03-01")).json()
+    wrong = await platform.client.get("/billing/usage", params={"group_by": "colour"}, headers=account.headers)
+    assert [(group["key"], group["cost_micros"]) for group in unnamed["groups"]] == [(None, spent)]
+    assert (long["period_start"], long["total_micros"]) == ("2025-03-30T23:59:59.999999Z", spent)
+    assert (turned["period_start"], turned["groups"], turned["total_micros"]) == (turned["period_end"], [], 0)
+    assert wrong.status_code == httpx.codes.BAD_REQUEST
 
 
 async def test_a_stranger_rebuilds_every_balance_and_statement_from_the_exported_entries(

@@ -10,7 +10,6 @@ from zentry.platform.errors import (
     NotAllowed,
     NotAuthenticated,
     NotFound,
-    RuleBroken,
     TooManyRequests,
     Unavailable,
 )
@@ -40,7 +39,7 @@ class WrongCredentials(NotAuthenticated):
         self.user_id = user_id  # For the record, not for the answer.
 
 
-class WrongPassword(RuleBroken):
+class WrongPassword(NotAllowed):
     """The password that was to prove the owner is wrong."""
 
     code = "WRONG_PASSWORD"
@@ -49,13 +48,13 @@ class WrongPassword(RuleBroken):
         super().__init__("The password is wrong. Send the present password of your account.")
 
 
-class InvalidLink(RuleBroken):
+class InvalidLink(NotFound):
     """The token of the link is unknown, expired, used or for something else."""
 
     code = "INVALID_LINK"
 
     def __init__(self) -> None:
-        super().__init__("This link is not valid any more. Ask for a new one.")
+        super(NotFound, self).__init__("This link is not valid any more. Ask for a new one.")
 
 
 class SecondFactorRequired(NotAuthenticated):
@@ -71,7 +70,7 @@ class SecondFactorRequired(NotAuthenticated):
         )
 
 
-class WrongCode(RuleBroken):
+class WrongCode(NotAllowed):
     """The code is wrong, too old, or was used already."""
 
     code = "WRONG_CODE"

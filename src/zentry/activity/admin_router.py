@@ -14,8 +14,8 @@ from zentry.activity.types import OperationFilter
 from zentry.billing.errors import InsufficientCredits
 from zentry.operations.errors import VMBusy
 from zentry.operations.once import OnceDep
-from zentry.platform.errors import IdempotencyMismatch, InvalidInput, NotAllowed
-from zentry.platform.ids import parse_id
+from zentry.platform.errors import IdempotencyMismatch, NotAllowed
+from zentry.platform.ids import parse_id, wanted_id
 from zentry.platform.pagination import decode_cursor
 from zentry.platform.web import AdminDep, EdgeDep, JSONBytes, raises
 from zentry.vms.errors import InvalidTransition
@@ -39,13 +39,10 @@ async def list_all_operations(
     cursor: Cursor = None,
 ) -> JSONBytes:
     """What was asked of any VM, the newest first. Administrators only."""
-    owner, vm = (None if text is None else parse_id(text) for text in (user_id, vm_id))
-    if (user_id is not None and owner is None) or (vm_id is not None and vm is None):
-        raise InvalidInput.at("user_id" if owner is None else "vm_id", "This is no id.")
     after = None if cursor is None else decode_cursor(cursor)[1:]
     async with edge.read() as tx:
         found = await edge.service(ActivityService, tx).list_all_operations(
-            OperationFilter(vm, status, kind, owner), limit=limit + 1, after=after
+            OperationFilter(wanted_id(vm_id), status, kind, wanted_id(user_id)), limit=limit + 1, after=after
         )
     return page_of(found, limit=limit)
 

@@ -18,7 +18,7 @@ from zentry.events.hub import EventHub
 from zentry.events.types import Wanted
 from zentry.platform.caller import Caller
 from zentry.platform.errors import InvalidInput, Unavailable, ZentryError
-from zentry.platform.ids import parse_id
+from zentry.platform.ids import parse_id, wanted_id
 from zentry.platform.instants import QueryInstant, first_instant
 from zentry.platform.settings import Settings
 from zentry.platform.web import CallerDep, Edge, EdgeDep, JSONBytes, raises
@@ -28,7 +28,6 @@ from zentry.vms.errors import VMNotFound
 
 router = APIRouter(tags=["Activity"])
 
-_NO_ID: Final = UUID(int=0)
 _MOST_KINDS: Final = 20
 _LAST_POSITION: Final = 2**53 - 1
 _KIND: Final = r"^[a-z_.]{1,100}$"
@@ -120,8 +119,8 @@ async def list_events(
         caller,
         kinds=kind,
         project_id=project_id,
-        resource_id=_maybe(resource_id),
-        actor_id=_maybe(actor_id),
+        resource_id=wanted_id(resource_id),
+        actor_id=wanted_id(actor_id),
         since=None if since is None else first_instant(since),
         until=None if until is None else first_instant(until),
     )
@@ -174,7 +173,7 @@ async def stream_events(
     misses nothing: the position says where to go on. An event named `gap` tells that some are no longer kept. The
     stream ends when the session does, and after a time, for you to open another.
     """
-    wanted = await _wanted(edge, caller, kinds=kind, project_id=project_id, resource_id=_maybe(resource_id))
+    wanted = await _wanted(edge, caller, kinds=kind, project_id=project_id, resource_id=wanted_id(resource_id))
     token = request.headers["authorization"].partition(" ")[2].strip(" ")
     after = None if last_event_id is None else int(last_event_id)
     return streams.open(wanted, after=after, token=token, edge=edge)
@@ -218,11 +217,6 @@ async def _ensure_project(edge: Edge, project_id: UUID | None, caller: Caller) -
     if project_id is not None:
         async with edge.read() as tx:
             await edge.service(ProjectService, tx).get_project(project_id, caller=caller)
-
-
-def _maybe(text: str | None) -> UUID | None:
-    """Return the id that is filtered by; what is no id is nobody's."""
-    return None if text is None else parse_id(text) or _NO_ID
 
 
 def _page(name: str, found: Sequence[Any], limit: int) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from zentry.platform.errors import IdempotencyMismatch, InvalidInput, NotFound
 from zentry.platform.ids import parse_id
 from zentry.platform.money import InvalidAmount, from_credits, to_credits
 from zentry.platform.web import CallerDep, EdgeDep, raises
-from zentry.platform.wire import TITLE_PATTERN, APIResponse, ReadModel, WriteModel
+from zentry.platform.wire import TITLE_PATTERN, APIResponse, ReadModel, WriteModel, fields_together, one_field_of
 
 router = APIRouter(prefix="/billing/budgets", tags=["Billing"])
 
@@ -39,6 +39,8 @@ Name = Annotated[
 
 class ThresholdWrite(WriteModel):
     """A limit, in percent of the budget or in credits, and what happens there."""
+
+    model_config = ConfigDict(json_schema_extra=one_field_of("percent", "amount"))
 
     basis: Annotated[Basis, Field(strict=False)] = Field(
         Basis.ACTUAL,
@@ -72,7 +74,8 @@ class BudgetCreate(BudgetChange):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"name": "Lab", "amount": 20, "thresholds": [{"percent": 100, "action": "block_creation"}]}]
+            "examples": [{"name": "Lab", "amount": 20, "thresholds": [{"percent": 100, "action": "block_creation"}]}],
+            **fields_together("label_key", "label_value"),
         }
     )
 

@@ -38,7 +38,7 @@ class AlreadyHeld(Conflict):
         super().__init__("The resource was started by another request just now; look at it and try again.")
 
 
-class BalanceLimit(RuleBroken):
+class BalanceLimit(Conflict):
     """The account would hold more than an account may."""
 
     code = "BALANCE_LIMIT"
@@ -73,7 +73,7 @@ class AlreadyRefunded(Conflict):
         super().__init__("This line was refunded before. A further correction is an adjustment of its own.")
 
 
-class NotRefundable(RuleBroken):
+class NotRefundable(Conflict):
     """Only a charge can be given back, and no more of it than it was."""
 
     code = "NOT_REFUNDABLE"
@@ -121,13 +121,22 @@ class TooManyGrants(Conflict):
         super().__init__(f"An account may have {most} grants that end at a time; grant credits that do not end.")
 
 
-class VoucherExpired(RuleBroken):
+class VoucherExpired(Conflict):
     """The time of the voucher is over, or it was withdrawn."""
 
     code = "VOUCHER_EXPIRED"
 
     def __init__(self) -> None:
         super().__init__("This voucher has expired. Ask whoever gave it to you for another one.")
+
+
+class VoucherOver(Conflict):
+    """The voucher would have expired before it is made."""
+
+    code = "VOUCHER_OVER"
+
+    def __init__(self) -> None:
+        super().__init__("This time is past already: the voucher would be worth nothing. Choose one in the future.")
 
 
 class VoucherUsed(Conflict):

@@ -9,10 +9,9 @@ from fastapi import APIRouter, Query
 from pydantic import ConfigDict, Field
 
 from zentry.billing.usage import GroupBy, Usage, UsageReport
-from zentry.platform.errors import InvalidInput
 from zentry.platform.instants import QueryInstant, first_instant, last_instant
 from zentry.platform.money import to_credits
-from zentry.platform.web import CallerDep, EdgeDep, raises
+from zentry.platform.web import CallerDep, EdgeDep
 from zentry.platform.wire import ReadModel
 
 router = APIRouter(prefix="/billing", tags=["Billing"])
@@ -83,13 +82,19 @@ class UsageByGroup(ReadModel):
     total_micros: int
 
 
-@router.get("/usage", summary="Add up usage", responses=raises(InvalidInput))
+@router.get("/usage", summary="Add up usage")
 async def get_usage(
     caller: CallerDep,
     edge: EdgeDep,
     group_by: Annotated[GroupBy, Query(description="What to add up by.")] = GroupBy.VM,
     label_key: Annotated[
-        str | None, Query(min_length=1, max_length=63, description="With `label`: the key whose values are the groups.")
+        str | None,
+        Query(
+            min_length=1,
+            max_length=63,
+            description="Add up by the values of this label, whatever `group_by` says. With `group_by=label` and no "
+            "key all is in one group without a value.",
+        ),
     ] = None,
     start_date: Annotated[
         QueryInstant | None, Query(description="From this day or time on; without it, 30 days before the end.")
@@ -97,23 +102,23 @@ async def get_usage(
     end_date: Annotated[QueryInstant | None, Query(description="Until this day or time; without it, now.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="Groups at most.")] = 100,
 ) -> UsageByGroup:
-    """What was charged in a period of at most 366 days, by machine, project, type, label value or day (UTC).
+    """What was charged in a period, by machine, project, type, label value or day (UTC).
+
+    Of a period longer than 366 days the last 366 are added up; `period_start` says from when on.
 
     A line counts on the day on which it was charged, and under the labels that its machine has now.
     """
-    if (label_key is not None) != (group_by is GroupBy.LABEL):
-        raise InvalidInput.at("label_key", "Send a label_key together with group_by=label, and with nothing else.")
+    by = group_by if label_key is None else GroupBy.LABEL
     async with edge.read() as tx:
         end = tx.now if end_date is None else last_instant(end_date)
-        start = _before(end) if start_date is None else first_instant(start_date)
-        if not timedelta(0) <= end - start <= _LONGEST:
-            raise InvalidInput.at("start_date", "The period runs forward, and is 366 days long at most.")
+        start = _before(end, _USUAL) if start_date is None else first_instant(start_date)
+        start = min(max(start, _before(end, _LONGEST)), end)
         report = UsageReport(tx, caller.user_id, start=start, end=end)
-        groups = await report.groups(group_by, label_key=label_key, limit=limit)
+        groups = await report.groups(by, label_key=label_key, limit=limit)
         total = await report.total()
     other = total.micros - sum(group.micros for group in groups)
     return UsageByGroup(
-        group_by=group_by,
+        group_by=by,
         period_start=start,
         period_end=end,
         groups=[UsageGroup.of(group) for group in groups],
@@ -124,6 +129,6 @@ async def get_usage(
     )
 
 
-def _before(end: datetime) -> datetime:
-    """Return the usual time before an end, which may be the calendar's first."""
-    return end - min(_USUAL, end - datetime.min.replace(tzinfo=end.tzinfo))
+def _before(end: datetime, span: timedelta) -> datetime:
+    """Return the instant so long before an end, which may be the calendar's first."""
+    return end - min(span, end - datetime.min.replace(tzinfo=end.tzinfo))

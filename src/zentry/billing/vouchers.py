@@ -16,12 +16,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from zentry.billing.errors import VoucherExpired, VoucherUsed
+from zentry.billing.errors import VoucherExpired, VoucherOver, VoucherUsed
 from zentry.billing.service import BillingService
 from zentry.events.recorder import EventRecorder
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction, values
-from zentry.platform.errors import InvalidInput, NotFound
+from zentry.platform.errors import NotFound
 from zentry.schema.billing import voucher_redemptions, vouchers
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -87,7 +87,7 @@ class VoucherService:
     ) -> tuple[UUID, str]:
         """Make a voucher; return its id and its code, which nobody can be shown again."""
         if expires_at is not None and expires_at <= self._tx.now:
-            raise InvalidInput.at("expires_at", "A voucher expires in the future.")
+            raise VoucherOver
         code = "".join(_ALPHABET[self._tx.random_below(len(_ALPHABET))] for _ in range(_LENGTH))
         voucher_id = self._tx.new_id()
         await self._tx.execute(

@@ -7,10 +7,10 @@ from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from zentry.accounts.limits import VoucherLimiter
-from zentry.billing.errors import BalanceLimit, VoucherExpired, VoucherUsed
+from zentry.billing.errors import BalanceLimit, VoucherExpired, VoucherOver, VoucherUsed
 from zentry.billing.reports import BillingReports
 from zentry.billing.vouchers import Voucher, VoucherService
 from zentry.operations.once import OnceDep
@@ -39,7 +39,7 @@ class VoucherCreate(WriteModel):
         json_schema_extra={"multipleOf": 0.000001},
     )
     max_redemptions: int = Field(1, ge=1, le=1_000_000, description="How many accounts may redeem it, each once.")
-    expires_at: Annotated[datetime, Field(strict=False)] | None = Field(
+    expires_at: Annotated[AwareDatetime, Field(strict=False)] | None = Field(
         None, description="From when it is worth nothing; without it, never."
     )
     reason: str = Field(min_length=1, max_length=200, description="Shown in the list of vouchers.")
@@ -104,7 +104,10 @@ class VoucherRedeemed(ReadModel):
 
 
 @admin_router.post(
-    "", summary="Make a voucher", status_code=201, responses=raises(InvalidInput, NotAllowed, IdempotencyMismatch)
+    "",
+    summary="Make a voucher",
+    status_code=201,
+    responses=raises(InvalidInput, NotAllowed, VoucherOver, IdempotencyMismatch),
 )
 async def create_voucher(
     body: VoucherCreate, response: Response, admin: AdminDep, edge: EdgeDep, once: OnceDep
@@ -114,8 +117,6 @@ async def create_voucher(
         amount = from_credits(body.amount)
     except InvalidAmount as error:
         raise InvalidInput.at("amount", str(error)) from error
-    if body.expires_at is not None and body.expires_at.tzinfo is None:
-        raise InvalidInput.at("expires_at", "Say the time with its zone, such as 2026-01-31T12:00:00Z.")
     code: str | None = None
     async with edge.work() as tx:
         service = edge.service(VoucherService, tx)

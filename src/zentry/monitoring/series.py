@@ -17,7 +17,7 @@ from zentry.monitoring.store import BOTH, Aggregation, Bucket, Metric, MetricsSt
 from zentry.monitoring.usage import Usage, usage_of
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
-from zentry.platform.errors import InvalidInput, NotFound
+from zentry.platform.errors import NotFound
 from zentry.projects.access import reach_of, seeing, seen_by
 from zentry.projects.errors import ProjectNotFound
 from zentry.schema.projects import projects
@@ -135,6 +135,9 @@ class SeriesService:
     async def read(self, subject: Subject, wish: Wish) -> Answer:
         """Return the figures of the period, by default of the last day in some two hundred steps."""
         start, end = _period(wish, now=subject.now)
+        if start == end:
+            nothing = Series(start, end, [], {}, {})
+            return Answer(subject, wish, wish.step_seconds or 1, nothing, nothing if wish.compare else None)
         step = self._step(subject, wish, start, end)
         previous = None
         if wish.compare:
@@ -172,18 +175,12 @@ class SeriesService:
 
 
 def _period(wish: Wish, *, now: datetime) -> tuple[datetime, datetime]:
+    """Return what is answered of the period that was asked for: nothing of one that ends before it begins."""
+    oldest, latest = now - 2 * MAX_SPAN, now + timedelta(days=1)
     # A sample of this very instant belongs to a period that ends now.
-    end = wish.end or now + timedelta(milliseconds=1)
-    start = wish.start or end - timedelta(days=1)
-    if start >= end:
-        raise InvalidInput.at("start", "The period must begin before it ends.")
-    if end - start > MAX_SPAN:
-        raise InvalidInput.at("start", f"The period may last {MAX_SPAN.days} days.")
-    if end > now + timedelta(days=1):
-        raise InvalidInput.at("end", "The period may end a day from now at the latest.")
-    if start < now - 2 * MAX_SPAN:
-        raise InvalidInput.at("start", f"Nothing is kept from longer ago than {2 * MAX_SPAN.days} days.")
-    return start, end
+    end = max(oldest, min(wish.end or now + timedelta(milliseconds=1), latest))
+    start = max(oldest, end - MAX_SPAN, wish.start or end - timedelta(days=1))
+    return min(start, end), end
 
 
 def current(subject: Subject, samples: Mapping[UUID, Sample]) -> Usage:

@@ -15,6 +15,7 @@ from uuid import UUID
 _VERSION_7: Final = 0x7 << 76
 _VARIANT_RFC: Final = 0b10 << 62
 _LOW_62_BITS: Final = (1 << 62) - 1
+_NOBODYS: Final = UUID(int=0)
 _CANONICAL: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -28,3 +29,8 @@ def new_id(now: datetime, random: Random) -> UUID:
 def parse_id(text: str) -> UUID | None:
     """Return the id that `text` spells in canonical form, or None: other forms name nothing."""
     return UUID(text) if _CANONICAL.fullmatch(text) else None
+
+
+def wanted_id(text: str | None) -> UUID | None:
+    """Return the id that a list is filtered by, None for no filter; what is no id is that of nothing."""
+    return None if text is None else parse_id(text) or _NOBODYS

@@ -27,6 +27,33 @@ def none_of(words: Iterable[str]) -> dict[str, JsonValue]:
     return {"not": {"pattern": f"^ *({'|'.join(spelled)}) *$"}}
 
 
+_GIVEN: Final[dict[str, JsonValue]] = {"not": {"type": "null"}}
+_LEFT_OUT: Final[dict[str, JsonValue]] = {"type": "null"}
+
+
+def one_field_of(*names: str) -> dict[str, JsonValue]:
+    """Return, for a model's JSON schema, that exactly one of these fields is given; null gives nothing."""
+    return {
+        "anyOf": [
+            {
+                "required": [name],
+                "properties": {other: _GIVEN if other == name else _LEFT_OUT for other in names},
+            }
+            for name in names
+        ]
+    }
+
+
+def fields_together(*names: str) -> dict[str, JsonValue]:
+    """Return, for a model's JSON schema, that either all of these fields are given or none; null gives nothing."""
+    return {
+        "anyOf": [
+            {"properties": dict.fromkeys(names, _LEFT_OUT)},
+            {"required": list(names), "properties": dict.fromkeys(names, _GIVEN)},
+        ]
+    }
+
+
 _WORDS: Final[dict[str, str]] = {}
 
 

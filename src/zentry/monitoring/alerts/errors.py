@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from zentry.platform.errors import Conflict, NotFound
 
 
@@ -33,6 +35,18 @@ class TooManyAlertPolicies(Conflict):
 
     def __init__(self, most: int) -> None:
         super().__init__(f"An account may have {most} alert policies. Delete one first.", limit=most)
+
+
+class SilencePeriod(Conflict):
+    """The silence would be over before it begins, or would last too long."""
+
+    code = "SILENCE_PERIOD"
+
+    def __init__(self, longest: timedelta) -> None:
+        super().__init__(
+            f"A silence ends after it starts and in the future, and lasts {longest.days} days at most.",
+            longest_days=longest.days,
+        )
 
 
 class TooManySilences(Conflict):

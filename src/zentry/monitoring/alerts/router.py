@@ -12,6 +12,7 @@ from zentry.monitoring.alerts.errors import (
     AlertPolicyNameTaken,
     AlertPolicyNotFound,
     SilenceNotFound,
+    SilencePeriod,
     TooManyAlertPolicies,
     TooManySilences,
 )
@@ -190,7 +191,7 @@ async def list_silences(caller: CallerDep, edge: EdgeDep) -> list[SilenceRespons
     "/silences",
     summary="Add a silence",
     status_code=201,
-    responses=raises(InvalidInput, NotFound, AlertPolicyNotFound, TooManySilences, IdempotencyMismatch),
+    responses=raises(InvalidInput, NotFound, AlertPolicyNotFound, SilencePeriod, TooManySilences, IdempotencyMismatch),
 )
 async def create_silence(
     body: SilenceCreate, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep

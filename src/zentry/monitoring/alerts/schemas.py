@@ -10,8 +10,8 @@ from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, StringCo
 from pydantic.config import JsonDict
 
 from zentry.monitoring.alerts.states import AlertState, Comparison
-from zentry.monitoring.alerts.types import Condition, PolicySeverity, Source
-from zentry.monitoring.store import Aggregation
+from zentry.monitoring.alerts.types import Condition, Figure, PolicySeverity, Source
+from zentry.monitoring.store import Aggregation, Metric
 from zentry.platform.wire import TITLE_PATTERN, WHOLE, ReadModel, WriteModel, pattern_in_words
 from zentry.vms.labels import MAX_SELECTOR_LENGTH, SELECTOR_PATTERN
 
@@ -37,6 +37,36 @@ _Named = Annotated[_Choice, Field(strict=False)]
 _SUBJECT_PATTERN: Final = pattern_in_words(
     r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$", "Lower-case words, such as cpu_usage, vm.stopped or hourly_cost."
 )
+
+_NONE: Final[JsonDict] = {"type": "null"}
+_SOURCES: Final[JsonDict] = {
+    "anyOf": [
+        {
+            "title": "Of a metric",
+            "properties": {"source": {"const": Source.METRIC.value}, "subject": {"enum": [*map(str, Metric)]}},
+        },
+        {
+            "title": "Of events",
+            "properties": {
+                "source": {"const": Source.EVENT.value},
+                "subject": {"pattern": r"\."},
+                "label_selector": _NONE,
+            },
+        },
+        {
+            "title": "Of the bill",
+            "properties": {
+                "source": {"const": Source.BILLING.value},
+                "subject": {"enum": [*map(str, Figure)]},
+                "condition": {"const": Condition.THRESHOLD.value},
+                "vm_id": _NONE,
+                "project_id": _NONE,
+                "label_selector": _NONE,
+            },
+        },
+    ]
+}
+"""What goes together, by the source of the values; the service refuses the rest."""
 
 GivenId = Annotated[str, StringConstraints(min_length=1, max_length=64), Field(examples=[_ID])]
 
@@ -84,7 +114,7 @@ Selector = Annotated[
 class AlertPolicyCreate(WriteModel):
     """The policy that is to be kept."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE], **_SOURCES})
 
     name: PolicyName
     enabled: bool = Field(default=True, description="Whether it is judged.")
@@ -101,7 +131,9 @@ class AlertPolicyCreate(WriteModel):
     )
     threshold: Threshold = 0.0
     clear_threshold: Threshold | None = Field(
-        default=None, description="The value at which it is well again; the threshold where it is left out."
+        default=None,
+        description="The value at which it is well again. Where it is left out, or on the side of the threshold on "
+        "which the policy fires, it is the threshold.",
     )
     aggregation: _Named[Aggregation] = Field(
         default=Aggregation.AVERAGE, description="What becomes of a metric's samples in the window."

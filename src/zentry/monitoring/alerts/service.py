@@ -16,6 +16,7 @@ from zentry.monitoring.alerts.errors import (
     AlertPolicyNameTaken,
     AlertPolicyNotFound,
     SilenceNotFound,
+    SilencePeriod,
     TooManyAlertPolicies,
     TooManySilences,
 )
@@ -176,10 +177,8 @@ class AlertService:
     async def add_silence(self, fields: SilenceFields, *, caller: Caller) -> UUID:
         """Tell nobody for a time; what still fires when it is over is told then."""
         starts_at = fields.starts_at or self._tx.now
-        if fields.ends_at <= max(starts_at, self._tx.now):
-            raise InvalidInput.at("ends_at", "A silence must end after it starts, and in the future.")
-        if fields.ends_at - starts_at > MAX_SILENCE:
-            raise InvalidInput.at("ends_at", f"A silence may last {MAX_SILENCE.days} days.")
+        if not max(starts_at, self._tx.now) < fields.ends_at <= starts_at + MAX_SILENCE:
+            raise SilencePeriod(MAX_SILENCE)
         if fields.policy_id is not None:
             await self.get_policy(fields.policy_id, caller=caller)
         await self._ensure_scope(fields.vm_id, None, caller=caller)
@@ -233,8 +232,15 @@ class AlertService:
 
 
 def _columns(fields: PolicyFields) -> dict[str, Any]:
-    clear = fields.threshold if fields.clear_threshold is None else fields.clear_threshold
-    return {**asdict(fields), "clear_threshold": clear, "name_key": fields.name.casefold()}
+    return {**asdict(fields), "clear_threshold": _clear_threshold(fields), "name_key": fields.name.casefold()}
+
+
+def _clear_threshold(fields: PolicyFields) -> float:
+    """Return where it is well again: never on the side of the threshold on which it fires."""
+    if fields.clear_threshold is None:
+        return fields.threshold
+    nearer = min if fields.comparison is Comparison.ABOVE else max
+    return nearer(fields.clear_threshold, fields.threshold)
 
 
 def _ensure_sound(fields: PolicyFields) -> None:
@@ -254,12 +260,3 @@ def _ensure_sound(fields: PolicyFields) -> None:
         if fields.source is not Source.METRIC:
             raise InvalidInput.at("label_selector", "Labels choose VMs, so they go with metrics only.")
         parse_selector(fields.label_selector)
-    _ensure_thresholds(fields)
-
-
-def _ensure_thresholds(fields: PolicyFields) -> None:
-    clear = fields.threshold if fields.clear_threshold is None else fields.clear_threshold
-    above = fields.comparison is Comparison.ABOVE
-    if clear > fields.threshold if above else clear < fields.threshold:
-        side = "at most" if above else "at least"
-        raise InvalidInput.at("clear_threshold", f"It must be {side} the threshold, on the good side of it.")
