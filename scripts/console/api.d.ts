@@ -2605,7 +2605,9 @@ export interface paths {
         };
         /**
          * Add up usage
-         * @description What was charged in a period of at most 366 days, by machine, project, type, label value or day (UTC).
+         * @description What was charged in a period, by machine, project, type, label value or day (UTC).
+         *
+         *     Of a period longer than 366 days the last 366 are added up; `period_start` says from when on.
          *
          *     A line counts on the day on which it was charged, and under the labels that its machine has now.
          */
@@ -3969,7 +3971,7 @@ export interface components {
             threshold: number;
             /**
              * Clear Threshold
-             * @description The value at which it is well again; the threshold where it is left out.
+             * @description The value at which it is well again. Where it is left out, or on the side of the threshold on which the policy fires, it is the threshold.
              */
             clear_threshold?: number | null;
             /**
@@ -4013,6 +4015,26 @@ export interface components {
              * @description Only VMs with these labels.
              */
             label_selector?: string | null;
+        } | {
+            /** @constant */
+            source?: "metric";
+            /** @enum {unknown} */
+            subject?: "cpu_usage" | "memory_usage" | "disk_usage" | "network_in" | "network_out" | "disk_read" | "disk_write";
+        } | {
+            /** @constant */
+            source?: "event";
+            subject?: unknown;
+            label_selector?: null;
+        } | {
+            /** @constant */
+            source?: "billing";
+            /** @enum {unknown} */
+            subject?: "available_credits" | "hourly_cost" | "spent_today" | "spent_this_month" | "hours_left";
+            /** @constant */
+            condition?: "threshold";
+            vm_id?: null;
+            project_id?: null;
+            label_selector?: null;
         };
         /**
          * AlertPolicyResponse
@@ -4469,10 +4491,12 @@ export interface components {
          *       "name": "Course",
          *       "thresholds": [
          *         {
-         *           "percent": 80
+         *           "percent": 80,
+         *           "amount": null
          *         },
          *         {
-         *           "percent": 100
+         *           "percent": 100,
+         *           "amount": null
          *         }
          *       ]
          *     }
@@ -4503,9 +4527,12 @@ export interface components {
          *       "thresholds": [
          *         {
          *           "action": "block_creation",
-         *           "percent": 100
+         *           "percent": 100,
+         *           "amount": null
          *         }
-         *       ]
+         *       ],
+         *       "label_key": null,
+         *       "label_value": null
          *     }
          */
         BudgetCreate: {
@@ -4539,6 +4566,12 @@ export interface components {
              * @description The label's value; together with `label_key`.
              */
             label_value?: string | null;
+        } | {
+            label_key?: null;
+            label_value?: null;
+        } | {
+            label_key: unknown;
+            label_value: unknown;
         };
         /**
          * BudgetResponse
@@ -9902,6 +9935,12 @@ export interface components {
              * @default notify
              */
             action: components["schemas"]["zentry__billing__budgets__Action"];
+        } | {
+            percent: unknown;
+            amount?: null;
+        } | {
+            percent?: null;
+            amount: unknown;
         };
         /**
          * Token
@@ -13731,7 +13770,7 @@ export interface operations {
             };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `TOO_MANY_SILENCES`: The account has as many silences as it may. */
+            /** @description `SILENCE_PERIOD`: The silence would be over before it begins, or would last too long.; `TOO_MANY_SILENCES`: The account has as many silences as it may. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -16596,15 +16635,7 @@ export interface operations {
                     "application/json": components["schemas"]["CreditsAddedResponse"];
                 };
             };
-            /** @description `BALANCE_LIMIT`: The account would hold more than an account may; `VALIDATION_ERROR`: The request does not fit its schema. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ErrorResponse"];
-                };
-            };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             /** @description `SELF_SERVICE_CREDIT_DISABLED`: On this platform only an administrator adds credits. */
             403: {
@@ -16617,6 +16648,15 @@ export interface operations {
             };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
+            /** @description `BALANCE_LIMIT`: The account would hold more than an account may. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
@@ -16900,7 +16940,7 @@ export interface operations {
                     "application/json": components["schemas"]["Token"];
                 };
             };
-            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `INVALID_LINK`: The token of the link is unknown, expired, used or for something else.; `WRONG_CODE`: The code is wrong, too old, or was used already. */
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -16909,8 +16949,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `AUTHORIZATION_ERROR`: The account has been deactivated. */
+            /** @description `WRONG_CODE`: The code is wrong, too old, or was used already.; `AUTHORIZATION_ERROR`: The account has been deactivated. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `INVALID_LINK`: The token of the link is unknown, expired, used or for something else. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -17408,8 +17457,17 @@ export interface operations {
                     "application/json": components["schemas"]["APIResponse"];
                 };
             };
-            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `INVALID_LINK`: The token of the link is unknown, expired, used or for something else. */
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `INVALID_LINK`: The token of the link is unknown, expired, used or for something else. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -17448,7 +17506,7 @@ export interface operations {
                     "application/json": components["schemas"]["APIResponse"];
                 };
             };
-            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `WRONG_PASSWORD`: The password that was to prove the owner is wrong. */
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -17458,6 +17516,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            /** @description `WRONG_PASSWORD`: The password that was to prove the owner is wrong. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
             413: components["responses"]["PayloadTooLarge"];
@@ -17509,8 +17576,17 @@ export interface operations {
                     "application/json": components["schemas"]["APIResponse"];
                 };
             };
-            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `INVALID_LINK`: The token of the link is unknown, expired, used or for something else. */
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `INVALID_LINK`: The token of the link is unknown, expired, used or for something else. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -17608,8 +17684,17 @@ export interface operations {
                     "application/json": components["schemas"]["APIResponse"];
                 };
             };
-            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `INVALID_LINK`: The token of the link is unknown, expired, used or for something else.; `VALIDATION_ERROR`: The password is too short, too long, or one of those that are tried first. */
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `VALIDATION_ERROR`: The password is too short, too long, or one of those that are tried first. */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `INVALID_LINK`: The token of the link is unknown, expired, used or for something else. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -17668,7 +17753,7 @@ export interface operations {
                     "application/json": components["schemas"]["APIResponse"];
                 };
             };
-            /** @description `VALIDATION_ERROR`: The password is too short, too long, or one of those that are tried first.; `WRONG_PASSWORD`: The password that was to prove the owner is wrong. */
+            /** @description `VALIDATION_ERROR`: The password is too short, too long, or one of those that are tried first. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -17678,6 +17763,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            /** @description `WRONG_PASSWORD`: The password that was to prove the owner is wrong. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
             413: components["responses"]["PayloadTooLarge"];
@@ -17729,7 +17823,7 @@ export interface operations {
                     "application/json": components["schemas"]["FactorEnrolment"];
                 };
             };
-            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `WRONG_PASSWORD`: The password that was to prove the owner is wrong. */
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -17739,6 +17833,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            /** @description `WRONG_PASSWORD`: The password that was to prove the owner is wrong. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
             /** @description `CONFLICT`: The second factor is not in the state that this needs. */
@@ -17799,7 +17902,7 @@ export interface operations {
                     "application/json": components["schemas"]["RecoveryCodes"];
                 };
             };
-            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `WRONG_CODE`: The code is wrong, too old, or was used already. */
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -17809,6 +17912,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            /** @description `WRONG_CODE`: The code is wrong, too old, or was used already. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
             /** @description `CONFLICT`: The second factor is not in the state that this needs. */
@@ -17859,7 +17971,7 @@ export interface operations {
                     "application/json": components["schemas"]["APIResponse"];
                 };
             };
-            /** @description `WRONG_CODE`: The code is wrong, too old, or was used already; `VALIDATION_ERROR`: The request does not fit its schema. */
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -17869,6 +17981,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            /** @description `WRONG_CODE`: The code is wrong, too old, or was used already. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
             413: components["responses"]["PayloadTooLarge"];
@@ -17946,7 +18067,7 @@ export interface operations {
                     "application/json": components["schemas"]["APIResponse"];
                 };
             };
-            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `WRONG_PASSWORD`: The password that was to prove the owner is wrong. */
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -17956,6 +18077,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            /** @description `WRONG_PASSWORD`: The password that was to prove the owner is wrong. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
             413: components["responses"]["PayloadTooLarge"];
@@ -18007,7 +18137,7 @@ export interface operations {
                     "application/json": components["schemas"]["APIResponse"];
                 };
             };
-            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `WRONG_PASSWORD`: The password that was to prove the owner is wrong. */
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -18017,6 +18147,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            /** @description `WRONG_PASSWORD`: The password that was to prove the owner is wrong. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
             /** @description `ACCOUNT_IN_USE`: The account has machines or projects, so it cannot be deleted. */
@@ -19331,7 +19470,7 @@ export interface operations {
                     "application/json": components["schemas"]["CreditChanged"];
                 };
             };
-            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `INSUFFICIENT_CREDITS`: The account has too few credits that are not held for something else.; `BALANCE_LIMIT`: The account would hold more than an account may. */
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `INSUFFICIENT_CREDITS`: The account has too few credits that are not held for something else. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -19361,6 +19500,15 @@ export interface operations {
             };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
+            /** @description `BALANCE_LIMIT`: The account would hold more than an account may. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
@@ -19789,7 +19937,7 @@ export interface operations {
             query?: {
                 /** @description What to add up by. */
                 group_by?: components["schemas"]["GroupBy"];
-                /** @description With `label`: the key whose values are the groups. */
+                /** @description Add up by the values of this label, whatever `group_by` says. With `group_by=label` and no key all is in one group without a value. */
                 label_key?: string | null;
                 /** @description From this day or time on; without it, 30 days before the end. */
                 start_date?: (string | unknown | unknown) | null;
@@ -19813,15 +19961,7 @@ export interface operations {
                     "application/json": components["schemas"]["UsageByGroup"];
                 };
             };
-            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ErrorResponse"];
-                };
-            };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             405: components["responses"]["MethodNotAllowed"];
             429: components["responses"]["TooManyRequests"];
@@ -20113,15 +20253,7 @@ export interface operations {
                     "application/json": components["schemas"]["VoucherRedeemed"];
                 };
             };
-            /** @description `VOUCHER_EXPIRED`: The time of the voucher is over, or it was withdrawn.; `BALANCE_LIMIT`: The account would hold more than an account may; `VALIDATION_ERROR`: The request does not fit its schema. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ErrorResponse"];
-                };
-            };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             /** @description `NOT_FOUND`: It does not exist, or it is not the caller's: both look alike. */
             404: {
@@ -20134,7 +20266,7 @@ export interface operations {
             };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `VOUCHER_USED`: The voucher was redeemed, by this account or as often as it may be. */
+            /** @description `VOUCHER_EXPIRED`: The time of the voucher is over, or it was withdrawn.; `VOUCHER_USED`: The voucher was redeemed, by this account or as often as it may be.; `BALANCE_LIMIT`: The account would hold more than an account may. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -20245,6 +20377,15 @@ export interface operations {
             };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
+            /** @description `VOUCHER_OVER`: The voucher would have expired before it is made. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
@@ -20348,15 +20489,7 @@ export interface operations {
                     "application/json": components["schemas"]["CreditChanged"];
                 };
             };
-            /** @description `NOT_REFUNDABLE`: Only a charge can be given back, and no more of it than it was.; `BALANCE_LIMIT`: The account would hold more than an account may; `VALIDATION_ERROR`: The request does not fit its schema. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ErrorResponse"];
-                };
-            };
+            400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
             403: {
@@ -20378,7 +20511,7 @@ export interface operations {
             };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `ALREADY_REFUNDED`: The line was given back before; once is all there is. */
+            /** @description `NOT_REFUNDABLE`: Only a charge can be given back, and no more of it than it was.; `BALANCE_LIMIT`: The account would hold more than an account may.; `ALREADY_REFUNDED`: The line was given back before; once is all there is. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -20703,7 +20836,7 @@ export interface operations {
                     "application/json": components["schemas"]["GrantResponse"];
                 };
             };
-            /** @description `VALIDATION_ERROR`: The request does not fit its schema.; `BALANCE_LIMIT`: The account would hold more than an account may. */
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -20733,7 +20866,7 @@ export interface operations {
             };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `TOO_MANY_GRANTS`: The account has as many grants that end as an account may have. */
+            /** @description `BALANCE_LIMIT`: The account would hold more than an account may.; `TOO_MANY_GRANTS`: The account has as many grants that end as an account may have. */
             409: {
                 headers: {
                     [name: string]: unknown;
