@@ -241,7 +241,12 @@ async def test_a_policy_or_silence_that_could_never_be_is_refused(platform: Plat
 @pytest.mark.parametrize("dialect", ["sqlite"])
 async def test_a_policy_is_well_again_on_the_good_side_of_its_threshold(platform: PlatformUnderTest) -> None:
     ada = await platform.signup()
-    sent = ({}, {"clear_threshold": 95}, {"clear_threshold": 85}, {"comparison": "below", "clear_threshold": 80})
+    sent: tuple[dict[str, Any], ...] = (
+        {},
+        {"clear_threshold": 95},
+        {"clear_threshold": 85},
+        {"comparison": "below", "clear_threshold": 80},
+    )
 
     kept = [
         await platform.client.post("/alerts/policies", json={**BUSY, "name": f"p{n}", **one}, headers=ada.headers)
