@@ -22,7 +22,7 @@ from tests.support.document import Operation, operations
 from tests.support.platform import Account, PlatformUnderTest
 from tests.support.seeded import NAMES, UNKNOWN, Ids, Seeded, seed
 from zentry.platform.caller import ProjectRole
-from zentry.platform.scopes import scope_of
+from zentry.platform.scopes import LIMITABLE, scope_of
 from zentry.platform.web import AdminDep
 from zentry.projects.access import RIGHTS
 
@@ -42,6 +42,8 @@ ENVELOPE: Final = frozenset(
     }
 )
 Place = tuple[str, str]
+LISTS: Final = {"ssh_keys": "key_id", "project_ids": "project_id"}
+"""Fields of bodies that are lists of ids, and whose ids they are."""
 LAST: Final = ("POST /auth/logout", "DELETE /auth/sessions", "DELETE /projects/{project_id}")
 """What an owner asks last: nothing is there any more afterwards."""
 
@@ -87,6 +89,7 @@ async def test_nobody_gets_past_a_rule(platform: PlatformUnderTest) -> None:
     if platform.database.dialect == "sqlite":  # A token is looked at before any statement of a route.
         await _refuses_what_is_no_token(platform, given)
         await _refuses_a_token_without_the_scope(platform, given)
+        await _refuses_a_limited_token_what_is_the_accounts(platform, given)
     await _refuses_who_is_no_administrator(platform, given)
     await _hides_what_is_not_seen(platform, given)
     await _refuses_a_role_that_is_too_low(platform, given)
@@ -133,12 +136,22 @@ async def _refuses_what_is_no_token(platform: PlatformUnderTest, given: Seeded) 
 async def _refuses_a_token_without_the_scope(platform: PlatformUnderTest, given: Seeded) -> None:
     """Whoever holds it may be allowed everything: the token is not."""
     for operation in _secured(platform):
-        needed = scope_of(operation.method, operation.path)
+        needed = _scope(operation)
         for scopes, headers in given.tokens:
             if needed not in scopes:
                 answer = await _send(platform.client, operation, _filled(operation, given.ids), dict(headers))
                 told = (answer.status_code, answer.json()["error_code"])
                 assert told == (403, "INSUFFICIENT_SCOPE"), (operation, answer.text)
+
+
+async def _refuses_a_limited_token_what_is_the_accounts(platform: PlatformUnderTest, given: Seeded) -> None:
+    """What no project has is closed to a token that is limited to projects."""
+    for operation in _secured(platform):
+        if not _is_open_to_limited_tokens(operation):
+            answer = await _send(platform.client, operation, _filled(operation, given.ids), dict(given.here))
+            told = (answer.status_code, answer.json()["error_code"])
+            expected = "INSUFFICIENT_SCOPE" if _scope(operation) not in LIMITABLE else "TOKEN_LIMITED_TO_PROJECTS"
+            assert told == (403, expected), (operation, answer.text)
 
 
 async def _refuses_who_is_no_administrator(platform: PlatformUnderTest, given: Seeded) -> None:
@@ -157,6 +170,8 @@ async def _hides_what_is_not_seen(platform: PlatformUnderTest, given: Seeded) ->
             strangers = [given.eve, given.neighbour, given.admin]
             if rule.whose is Whose.PERSONAL or place[1] in {"key_id", "template_id"}:
                 strangers += [given.roles["viewer"], given.roles["admin"]]
+            if _is_open_to_limited_tokens(operation) and place[1] not in {"template_id", "ssh_keys"}:  # Her own.
+                strangers.append(given.elsewhere)
             for account in strangers:
                 expected = await _ask(platform, operation, place, unknown, account)
                 assert expected.status_code == 404 or place[1] in rule.empty, operation
@@ -198,6 +213,9 @@ async def _lets_the_right_ones_in(platform: PlatformUnderTest, given: Seeded) ->
                 continue
             answer = await _send(platform.client, operation, _filled(operation, given.ids), account.headers)
             assert answer.is_success, (operation, answer.text)
+        if _is_open_to_limited_tokens(operation):
+            answer = await _send(platform.client, operation, _filled(operation, given.ids), dict(given.here))
+            assert answer.is_success, (operation, answer.text)
     acts = [operation for operation in operations(platform) if operation.method != "GET"]
     for operation in sorted(acts, key=_order):
         account = given.admin if _rule(operation).whose is Whose.ADMIN else given.ada
@@ -230,6 +248,19 @@ def _secured(platform: PlatformUnderTest) -> Iterator[Operation]:
     return (operation for operation in operations(platform) if operation.is_secured)
 
 
+def _scope(operation: Operation) -> str | None:
+    return scope_of(operation.method, operation.path)
+
+
+def _is_open_to_limited_tokens(operation: Operation) -> bool:
+    """Tell whether a token that is limited to projects may ask: about what is in one, or for a list of what it sees."""
+    lists = {"GET /projects", "GET /vms", "GET /vms/status/summary", "GET /snapshots", "GET /operations"}
+    is_about_one = (
+        _rule(operation).whose is Whose.PROJECT and str(operation) != "POST /projects/{project_id}/transfer/accept"
+    )
+    return _scope(operation) in LIMITABLE and (is_about_one or str(operation) in lists)
+
+
 def _calls(dependant: Dependant) -> set[Any]:
     return {dependant.call, *(call for one in dependant.dependencies for call in _calls(one))}
 
@@ -250,7 +281,7 @@ def _places(operation: Operation) -> list[Place]:
         *(("path", name) for name in sorted(operation.path_parameters)),
         *(("query", name) for name in sorted(operation.query_parameters & known)),
         *(("body", name) for name in sorted(fields & known)),
-        *([("body", "ssh_keys")] if "ssh_keys" in fields else []),
+        *(("body", name) for name in sorted(fields & LISTS.keys())),
     ]
 
 
@@ -277,7 +308,7 @@ async def _ask(
     where, name = place
     body = None
     if where == "body":
-        value: Any = [ids["key_id"]] if name == "ssh_keys" else ids[name]
+        value: Any = [ids[LISTS[name]]] if name in LISTS else ids[name]
         body = {**(operation.example_body or {}), name: value}
         if name == "snapshot_id":
             body.pop("image", None)

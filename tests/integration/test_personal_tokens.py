@@ -12,7 +12,7 @@ from tests.support.document import operations
 from tests.support.platform import PASSWORD, Account, PlatformUnderTest
 from zentry.accounts.personal_tokens import MOST_TOKENS, hash_personal_token, new_personal_token
 from zentry.accounts.tokens import SystemSecrets
-from zentry.platform.scopes import SCOPES, SESSIONS_ONLY, scope_of
+from zentry.platform.scopes import LIMITABLE, SCOPES, SESSIONS_ONLY, scope_of
 from zentry.schema.accounts import personal_tokens, users
 
 UNKNOWN = "0197a3b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"
@@ -209,3 +209,41 @@ async def test_a_text_with_a_wrong_checksum_is_refused_without_a_look(platform: 
         assert answer.status_code == 401
     unknown = await platform.client.get("/vms", headers={"Authorization": f"Bearer {good}"})
     assert unknown.status_code == 401
+
+
+async def test_a_token_that_is_limited_to_projects_sees_nothing_beyond_them(platform: PlatformUnderTest) -> None:
+    """That nothing beyond is seen through any route, the access matrix tries."""
+    owner, account = await platform.signup(), await platform.signup()
+    inside, outside = [await platform.given_project(owner, name) for name in ("inside", "outside")]
+    here, there = [await platform.given_vm(owner, project_id=project) for project in (inside, outside)]
+    invited = await platform.given_member(owner, inside, role="member")
+    own, shared = [
+        await make(platform, one, *LIMITABLE, project_ids=[inside, inside.upper()]) for one in (owner, invited)
+    ]
+    body = {"name": "refused", "scopes": ["vms:read"], "project_ids": [inside]}
+    refused = [
+        await platform.client.post("/auth/tokens", json={**body, **wrong}, headers=account.headers)
+        for wrong in ({}, {"project_ids": [UNKNOWN]}, {"project_ids": ["none"]}, {"project_ids": []})
+    ]
+    beyond = await platform.client.post(
+        "/auth/tokens", json={**body, "scopes": ["vms:read", "billing:read"]}, headers=owner.headers
+    )
+
+    for token in (own, shared):
+        listed = (await platform.client.get("/vms", headers=bearer(token))).json()
+        projects = (await platform.client.get("/projects", headers=bearer(token))).json()
+        summary = (await platform.client.get("/vms/status/summary", headers=bearer(token))).json()
+        assert ([vm["id"] for vm in listed["vms"]], listed["total_count"]) == ([here["id"]], 1)
+        assert (outside in str(projects), inside in str(projects)) == (False, True)
+        assert "outside" not in str(summary)
+        assert await status(platform, token, f"/vms/{there['id']}/stop", "POST") == 404
+        assert await status(platform, token, f"/vms/{here['id']}/restart", "POST") == 200
+        await platform.settle()
+        assert token["project_ids"] == [inside]
+    assert await status(platform, shared, f"/projects/{inside}/invitations") == 403, "a member does not manage"
+    assert [answer.status_code for answer in refused] == [404, 404, 404, 400]
+    assert (beyond.status_code, "billing:read" in beyond.json()["detail"]) == (400, True)
+
+    await platform.client.delete(f"/projects/{inside}/members/{invited.id}", headers=owner.headers)
+    platform.clock.advance(timedelta(seconds=1))
+    assert await status(platform, shared, f"/vms/{here['id']}") == 404, "its account sees it no more"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -15,7 +15,7 @@ from tests.support.platform import PASSWORD, Account, PlatformUnderTest
 from zentry.accounts.personal_tokens_schemas import PersonalTokenCreate
 from zentry.billing.statements import StatementService
 from zentry.monitoring.alerts.schemas import AlertPolicyCreate, SilenceCreate
-from zentry.platform.scopes import SCOPES
+from zentry.platform.scopes import LIMITABLE, SCOPES
 from zentry.schema.billing import statement_schedule
 from zentry.vms.templates_schemas import TemplateCreate
 from zentry.webhooks.schemas import WebhookCreate
@@ -78,6 +78,10 @@ class Seeded:
     """Whose session has ended."""
     tokens: Sequence[tuple[frozenset[str], Mapping[str, str]]]
     """Personal access tokens of Ada's: their scopes, which no two share, and the header that carries each."""
+    elsewhere: Account
+    """Ada herself, with a token that is limited to her other project."""
+    here: Mapping[str, str]
+    """The header with a token of hers that is limited to the project."""
     ids: Ids
     vms: Sequence[str]
     """One VM of the project in each state; the first runs and is the one in `ids`."""
@@ -131,6 +135,8 @@ async def seed(platform: PlatformUnderTest) -> Seeded:
         expired=expired,
         ended=ended,
         tokens=[await _token(platform, ada, scopes) for scopes in (_SCOPES[::2], _SCOPES[1::2])],
+        elsewhere=replace(ada, headers=await _limited_token(platform, ada, other_id)),
+        here=await _limited_token(platform, ada, project_id),
         ids={**ids, **await _bills(platform, ada)},
         vms=[ids["vm_id"], *vms],
         # A machine and what was asked of it stay readable by their ids when they are gone.
@@ -180,12 +186,20 @@ async def _second_session(platform: PlatformUnderTest, account: Account) -> str:
 async def _token(
     platform: PlatformUnderTest, account: Account, scopes: Sequence[str]
 ) -> tuple[frozenset[str], dict[str, str]]:
-    body = {**TOKEN, "name": scopes[0], "scopes": list(scopes)}
-    made = await platform.client.post("/auth/tokens", json=body, headers=account.headers)
+    return frozenset(scopes), await _make_token(platform, account, {"name": scopes[0], "scopes": list(scopes)})
+
+
+async def _limited_token(platform: PlatformUnderTest, account: Account, project_id: str) -> dict[str, str]:
+    wishes = {"name": f"for {project_id}", "scopes": sorted(LIMITABLE), "project_ids": [project_id]}
+    return await _make_token(platform, account, wishes)
+
+
+async def _make_token(platform: PlatformUnderTest, account: Account, wishes: Mapping[str, Any]) -> dict[str, str]:
+    made = await platform.client.post("/auth/tokens", json={**TOKEN, **wishes}, headers=account.headers)
     assert made.is_success, made.text
     headers = {"Authorization": f"Bearer {made.json()['token']}"}
     await platform.client.get("/auth/me", headers=headers)  # Notes its use, now and not while rows are compared.
-    return frozenset(scopes), headers
+    return headers
 
 
 async def _bills(platform: PlatformUnderTest, account: Account) -> dict[str, str]:

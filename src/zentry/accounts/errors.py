@@ -127,6 +127,13 @@ class PersonalTokenNotFound(NotFound):
         super().__init__("Token")
 
 
+class TokenProjectNotFound(NotFound):
+    """A project that a token was to be limited to does not exist, or the caller does not work in it."""
+
+    def __init__(self) -> None:
+        super().__init__("Project")
+
+
 class TokenNameTaken(Conflict):
     """The account has a token of this name."""
 

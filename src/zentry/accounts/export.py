@@ -23,7 +23,11 @@ _SECTIONS: Final[Mapping[str, sa.Select[Any]]] = {
         sessions.c.id, sessions.c.created_at, sessions.c.last_used_at, sessions.c.user_agent, sessions.c.address
     ).where(sessions.c.user_id == sa.bindparam("owner_id")),
     "personal_access_tokens": sa.select(
-        personal_tokens.c.id, personal_tokens.c.name, personal_tokens.c.scopes, personal_tokens.c.created_at
+        personal_tokens.c.id,
+        personal_tokens.c.name,
+        personal_tokens.c.scopes,
+        personal_tokens.c.projects.label("project_ids"),
+        personal_tokens.c.created_at,
     ).where(personal_tokens.c.user_id == sa.bindparam("owner_id")),
     "ssh_keys": sa.select(ssh_keys.c.id, ssh_keys.c.name, ssh_keys.c.public_key, ssh_keys.c.created_at).where(
         ssh_keys.c.user_id == sa.bindparam("owner_id")

@@ -82,7 +82,14 @@ class Authenticator:
         if token.last_used_at is None or token.last_used_at <= now - USE_NOTED_EVERY:
             async with self._database.work() as tx:
                 await PersonalTokenRepository(tx).note_use(token.id)
-        caller = Caller(user_id=token.user_id, session_id=token.id, role=token.role, scopes=token.scopes, shared=shared)
+        caller = Caller(
+            user_id=token.user_id,
+            session_id=token.id,
+            role=token.role,
+            scopes=token.scopes,
+            only=token.only,
+            shared=shared,
+        )
         return caller, token.expires_at
 
     async def _caller_of(self, claims: AccessClaims) -> Caller:

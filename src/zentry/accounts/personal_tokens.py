@@ -12,18 +12,26 @@ import hashlib
 import re
 import string
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from zentry.accounts.errors import InvalidAccessToken, PersonalTokenNotFound, TokenNameTaken, TooManyTokens
+from zentry.accounts.errors import (
+    InvalidAccessToken,
+    PersonalTokenNotFound,
+    TokenNameTaken,
+    TokenProjectNotFound,
+    TooManyTokens,
+)
 from zentry.accounts.personal_tokens_repository import PersonalTokenRepository
 from zentry.accounts.tokens import SecretSource
 from zentry.accounts.types import PersonalToken
 from zentry.events.recorder import EventRecorder
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
+from zentry.platform.errors import InvalidInput
+from zentry.platform.scopes import LIMITABLE
 
 PREFIX: Final = "zpat_"
 MOST_TOKENS: Final = 50
@@ -45,9 +53,18 @@ class PersonalTokenService:
         self._events = EventRecorder(tx)
 
     async def create_token(
-        self, *, name: str, scopes: Sequence[str], life_days: int, caller: Caller
+        self,
+        *,
+        name: str,
+        scopes: Sequence[str],
+        life_days: int,
+        project_ids: frozenset[UUID] | None,
+        caller: Caller,
     ) -> tuple[UUID, str]:
         """Make a token; return its id and its secret, which is told this once."""
+        limits = None if project_ids is None else sorted(map(str, project_ids))
+        if project_ids is not None:
+            await self._ensure_limits(scopes, project_ids, caller=caller)
         secret = new_personal_token(self._secrets)
         token_id = self._tx.new_id()
         if await self._tokens.count(caller.user_id) >= MOST_TOKENS:
@@ -61,6 +78,7 @@ class PersonalTokenService:
                 "hash": hash_personal_token(secret),
                 "ending": secret[-4:],
                 "scopes": sorted(set(scopes)),
+                "projects": limits,
                 "life_days": life_days,
                 "created_at": self._tx.now,
                 "expires_at": self._tx.now + timedelta(days=life_days),
@@ -68,7 +86,14 @@ class PersonalTokenService:
         )
         if not added:
             raise TokenNameTaken(name)
-        await self._record("token_created", token_id, caller=caller, scopes=sorted(set(scopes)))
+        await self._record(
+            "token_created",
+            token_id,
+            caller=caller,
+            scopes=sorted(set(scopes)),
+            project_ids=limits,
+            life_days=life_days,
+        )
         return token_id, secret
 
     async def list_tokens(self, caller: Caller) -> Sequence[PersonalToken]:
@@ -100,6 +125,15 @@ class PersonalTokenService:
             raise PersonalTokenNotFound
         await self._record("token_revoked", token_id, caller=caller)
         return token_id
+
+    async def _ensure_limits(self, scopes: Collection[str], project_ids: frozenset[UUID], *, caller: Caller) -> None:
+        beyond = sorted(set(scopes) - LIMITABLE)
+        if beyond:
+            raise InvalidInput.at(
+                "scopes", f"A token that is limited to projects cannot have {', '.join(beyond)}: that is the account's."
+            )
+        if await self._tokens.count_projects(project_ids, caller=caller) != len(project_ids):
+            raise TokenProjectNotFound
 
     async def _record(self, what: str, token_id: UUID, *, caller: Caller, **data: object) -> None:
         await self._events.record(

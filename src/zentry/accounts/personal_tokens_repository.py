@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -10,9 +10,10 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from zentry.accounts.types import PersonalToken, TokenState
-from zentry.platform.caller import Role
+from zentry.platform.caller import Caller, Role
 from zentry.platform.db import Transaction, values
 from zentry.schema.accounts import personal_tokens, users
+from zentry.schema.projects import projects
 
 USE_NOTED_EVERY: Final = timedelta(minutes=1)
 
@@ -21,6 +22,7 @@ _VIEW: Final[tuple[sa.ColumnElement[Any], ...]] = (
     personal_tokens.c.name,
     personal_tokens.c.ending,
     personal_tokens.c.scopes,
+    personal_tokens.c.projects,
     personal_tokens.c.life_days,
     personal_tokens.c.created_at,
     personal_tokens.c.expires_at,
@@ -33,6 +35,7 @@ _STATE: Final = (
         users.c.role,
         users.c.is_active,
         personal_tokens.c.scopes,
+        personal_tokens.c.projects,
         personal_tokens.c.expires_at,
         personal_tokens.c.last_used_at,
     )
@@ -79,9 +82,23 @@ class PersonalTokenRepository:
             role=Role(row.role),
             is_active=row.is_active,
             scopes=frozenset(row.scopes),
+            only=None if row.projects is None else frozenset(map(UUID, row.projects)),
             expires_at=row.expires_at,
             last_used_at=row.last_used_at,
         )
+
+    async def count_projects(self, project_ids: Collection[UUID], *, caller: Caller) -> int:
+        """Return in how many of these projects the caller is owner or member."""
+        query = (
+            sa.select(sa.func.count())
+            .select_from(projects)
+            .where(
+                projects.c.id.in_(sorted(project_ids)),
+                projects.c.deleted_at.is_(None),
+                sa.or_(projects.c.user_id == caller.user_id, projects.c.id.in_(sorted(caller.shared))),
+            )
+        )
+        return int((await self._tx.execute(query)).scalar_one())
 
     async def note_use(self, token_id: UUID) -> None:
         """Note that a token was used, at most once a minute."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from zentry.accounts.errors import PersonalTokenNotFound, TokenNameTaken, TooManyTokens
+from zentry.accounts.errors import PersonalTokenNotFound, TokenNameTaken, TokenProjectNotFound, TooManyTokens
 from zentry.accounts.personal_tokens import PersonalTokenService
 from zentry.accounts.personal_tokens_schemas import PersonalTokenCreate, PersonalTokenResponse, PersonalTokenSecret
 from zentry.operations.once import OnceDep
@@ -35,7 +36,7 @@ async def list_personal_tokens(caller: CallerDep, edge: EdgeDep) -> list[Persona
     "",
     summary="Make a personal access token",
     status_code=201,
-    responses=raises(InvalidInput, TokenNameTaken, TooManyTokens, IdempotencyMismatch),
+    responses=raises(InvalidInput, TokenProjectNotFound, TokenNameTaken, TooManyTokens, IdempotencyMismatch),
 )
 async def create_personal_token(
     body: PersonalTokenCreate, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep
@@ -45,13 +46,18 @@ async def create_personal_token(
     The secret is in this answer and nowhere else.
     """
     secret: str | None = None
+    limits = None if body.project_ids is None else _parse_projects(body.project_ids)
     async with edge.work() as tx:
         service = edge.service(PersonalTokenService, tx)
 
         async def create() -> UUID:
             nonlocal secret
             token_id, secret = await service.create_token(
-                name=body.name, scopes=body.scopes, life_days=body.expires_in_days, caller=caller
+                name=body.name,
+                scopes=body.scopes,
+                life_days=body.expires_in_days,
+                project_ids=limits,
+                caller=caller,
             )
             return token_id
 
@@ -105,3 +111,11 @@ async def revoke_personal_token(
         await once.resource(tx, lambda: service.revoke_token(parse_id(token_id), caller=caller))
     response.headers.update(once.headers)
     return APIResponse(success=True, message="Token revoked", timestamp=tx.now)
+
+
+def _parse_projects(texts: Sequence[str]) -> frozenset[UUID]:
+    """Return the ids of projects, each once; `TokenProjectNotFound` where one is no id."""
+    ids = frozenset(map(parse_id, texts))
+    if None in ids:
+        raise TokenProjectNotFound
+    return frozenset(id_ for id_ in ids if id_ is not None)

@@ -40,6 +40,14 @@ class PersonalTokenCreate(WriteModel):
         description="What it may be used for, as `resource:verb`; `write` does not include `read`.",
         examples=[["vms:read", "vms:write"]],
     )
+    project_ids: list[Annotated[str, Field(min_length=1, max_length=64)]] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=50,
+        description="Projects that it is limited to, which then takes only scopes of `projects`, `vms` and "
+        "`operations`; null for all that the account sees.",
+        examples=[None],
+    )
     expires_in_days: Annotated[int, Field(ge=1, le=3650), WHOLE] = Field(
         default=90, description="Days until it expires.", examples=[90]
     )
@@ -52,6 +60,9 @@ class PersonalTokenResponse(ReadModel):
     name: str = Field(description="What it is for.", examples=["backup script"])
     ending: str = Field(description="The last four characters of its secret.", examples=["A7Kd"])
     scopes: list[str] = Field(description="What it may be used for.", examples=[["vms:read", "vms:write"]])
+    project_ids: list[UUID] | None = Field(
+        description="Projects that it is limited to; null where it is not.", examples=[None]
+    )
     created_at: datetime = Field(description="When it was made.", examples=["2026-01-31T12:00:00Z"])
     expires_at: datetime = Field(description="When it ends.", examples=["2026-05-01T12:00:00Z"])
     last_used_at: datetime | None = Field(

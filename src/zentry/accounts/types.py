@@ -149,6 +149,7 @@ class PersonalToken:
     name: str
     ending: str
     scopes: list[str]
+    project_ids: list[str] | None
     life_days: int
     created_at: datetime
     expires_at: datetime
@@ -164,6 +165,7 @@ class TokenState:
     role: Role
     is_active: bool
     scopes: frozenset[str]
+    only: frozenset[UUID] | None
     expires_at: datetime
     last_used_at: datetime | None
 

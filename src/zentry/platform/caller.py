@@ -38,6 +38,8 @@ class Caller:
     role: Role
     scopes: frozenset[str] | None = None
     """What a token may be used for; None for a session, which may do what its account may."""
+    only: frozenset[UUID] | None = None
+    """The projects that a token is limited to; None where it is not."""
     shared: Mapping[UUID, ProjectRole] = field(default_factory=dict)
     """The projects of others that the account is a member of. Whose a project is, its row says."""
 

@@ -65,6 +65,32 @@ class InsufficientScope(NotAllowed):
         )
 
 
+LIMITABLE: Final = frozenset(
+    f"{resource}:{verb}" for resource in ("operations", "projects", "vms") for verb in ("read", "write")
+)
+"""What a token may be used for that is limited to projects; the rest belongs to the account as a whole."""
+
+_BEYOND_PROJECTS: Final = frozenset(
+    {
+        ("GET", "/quotas"),
+        ("GET", "/quotas/drift"),
+        ("POST", "/invitations/accept"),
+        ("POST", "/projects"),
+        ("POST", "/projects/{project_id}/transfer/accept"),
+    }
+)
+"""What has one of these scopes and still is about the account: all of its quotas, and projects that come to it."""
+
+
+class BeyondProjects(NotAllowed):
+    """The token is limited to projects, and this concerns the account as a whole."""
+
+    code = "TOKEN_LIMITED_TO_PROJECTS"
+
+    def __init__(self) -> None:
+        super().__init__("This token is limited to projects. Use one that is not, or a session.")
+
+
 def scope_of(method: str, path: str) -> str | None:
     """Return the scope that a route needs; None where no token will do."""
     own = OWN_ACCOUNT.get((method, path))
@@ -76,8 +102,10 @@ def scope_of(method: str, path: str) -> str | None:
     return f"{resource}:{'read' if method in _READS else 'write'}"
 
 
-def ensure_scope(scopes: Collection[str], *, method: str, path: str) -> None:
-    """Raise `InsufficientScope` unless the scopes hold what the route needs."""
+def ensure_scope(scopes: Collection[str], *, is_limited: bool, method: str, path: str) -> None:
+    """Raise `InsufficientScope` unless the scopes hold what the route needs, and `BeyondProjects` where limits end."""
     needed = scope_of(method, path)
     if needed is None or needed not in scopes:
         raise InsufficientScope(needed)
+    if is_limited and (needed not in LIMITABLE or (method, path) in _BEYOND_PROJECTS):
+        raise BeyondProjects

@@ -79,7 +79,12 @@ class BearerScheme(SecurityBase):
         caller = request.scope.get("zentry.caller")
         if isinstance(caller, Caller):
             if caller.scopes is not None:
-                ensure_scope(caller.scopes, method=request.method, path=request.scope["route"].path)
+                ensure_scope(
+                    caller.scopes,
+                    is_limited=caller.only is not None,
+                    method=request.method,
+                    path=request.scope["route"].path,
+                )
             return caller
         if isinstance(caller, ZentryError):
             raise caller

@@ -64,10 +64,13 @@ class Reach(StrEnum):
 
     OWN = "own"
     SHARED = "shared"
+    LIMITED = "limited"
 
 
 def reach_of(caller: Caller) -> Reach:
     """Return how far a caller sees."""
+    if caller.only is not None:
+        return Reach.LIMITED
     return Reach.SHARED if caller.shared else Reach.OWN
 
 
@@ -75,19 +78,26 @@ def seen_by(reach: Reach, *, owner: sa.ColumnElement[UUID], project: sa.ColumnEl
     """Return the condition under which a row is there for a caller; `seeing` has its values.
 
     Whoever is a member of no other project is found by the index of the owner alone. Else the
-    ids are listed, not selected: the planner looks each of them up in an index.
+    ids are listed, not selected: the planner looks each of them up in an index. A token that is
+    limited to projects sees what its account sees, in these projects alone.
     """
     own = owner == sa.bindparam("caller_id", type_=sa.Uuid)
     if reach is Reach.OWN:
         return own
-    return sa.or_(own, project.in_(sa.bindparam("caller_projects", expanding=True, type_=sa.Uuid)))
+    seen = sa.or_(own, project.in_(sa.bindparam("caller_projects", expanding=True, type_=sa.Uuid)))
+    if reach is Reach.SHARED:
+        return seen
+    return sa.and_(project.in_(sa.bindparam("caller_only", expanding=True, type_=sa.Uuid)), seen)
 
 
 def seeing(caller: Caller) -> dict[str, Any]:
     """Return the values of `seen_by`."""
-    if not caller.shared:
-        return {"caller_id": caller.user_id}
-    return {"caller_id": caller.user_id, "caller_projects": sorted(caller.shared)}
+    values: dict[str, Any] = {"caller_id": caller.user_id}
+    if caller.shared or caller.only is not None:
+        values["caller_projects"] = sorted(caller.shared)
+    if caller.only is not None:
+        values["caller_only"] = sorted(caller.only)
+    return values
 
 
 def role_in(caller: Caller, *, project_id: UUID, owner_id: UUID) -> ProjectRole:

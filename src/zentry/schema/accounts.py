@@ -113,6 +113,7 @@ personal_tokens = sa.Table(
     sa.Column("hash", sa.Text, nullable=False, comment="SHA-256 of the token; the token itself is nowhere."),
     sa.Column("ending", sa.Text, nullable=False, comment="The last four characters, for its owner."),
     sa.Column("scopes", Document, nullable=False),
+    sa.Column("projects", Document, comment="Ids of the projects that it is limited to; null where it is not."),
     sa.Column("life_days", sa.Integer, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("expires_at", Instant, nullable=False),
