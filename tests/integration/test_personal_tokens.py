@@ -222,8 +222,8 @@ async def test_a_token_that_is_limited_to_projects_sees_nothing_beyond_them(plat
     ]
     body = {"name": "refused", "scopes": ["vms:read"], "project_ids": [inside]}
     refused = [
-        await platform.client.post("/auth/tokens", json={**body, **wrong}, headers=account.headers)
-        for wrong in ({}, {"project_ids": [UNKNOWN]}, {"project_ids": ["none"]}, {"project_ids": []})
+        await platform.client.post("/auth/tokens", json={**body, "project_ids": ids}, headers=account.headers)
+        for ids in ([inside], [UNKNOWN], ["none"], [])
     ]
     beyond = await platform.client.post(
         "/auth/tokens", json={**body, "scopes": ["vms:read", "billing:read"]}, headers=owner.headers
