@@ -7711,6 +7711,12 @@ export interface components {
              */
             scopes: ("account:read" | "account:write" | "admin:read" | "admin:write" | "billing:read" | "billing:write" | "events:read" | "events:write" | "monitoring:read" | "monitoring:write" | "operations:read" | "operations:write" | "projects:read" | "projects:write" | "ssh_keys:read" | "ssh_keys:write" | "templates:read" | "templates:write" | "vms:read" | "vms:write" | "webhooks:read" | "webhooks:write")[];
             /**
+             * Project Ids
+             * @description Projects that it is limited to, which then takes only scopes of `projects`, `vms` and `operations`; null for all that the account sees.
+             * @example null
+             */
+            project_ids?: string[] | null;
+            /**
              * Expires In Days
              * @description Days until it expires.
              * @default 90
@@ -7751,6 +7757,12 @@ export interface components {
              *     ]
              */
             scopes: string[];
+            /**
+             * Project Ids
+             * @description Projects that it is limited to; null where it is not.
+             * @example null
+             */
+            project_ids: string[] | null;
             /**
              * Created At
              * Format: date-time
@@ -7805,6 +7817,12 @@ export interface components {
              *     ]
              */
             scopes: string[];
+            /**
+             * Project Ids
+             * @description Projects that it is limited to; null where it is not.
+             * @example null
+             */
+            project_ids: string[] | null;
             /**
              * Created At
              * Format: date-time
@@ -18255,6 +18273,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            /** @description `NOT_FOUND`: A project that a token was to be limited to does not exist, or the caller does not work in it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
             /** @description `CONFLICT`: The account has a token of this name.; `CONFLICT`: The account has as many tokens as it may have. */
