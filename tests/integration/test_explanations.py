@@ -30,6 +30,9 @@ async def _given_history(platform: PlatformUnderTest) -> tuple[Account, Account]
     await platform.client.post(f"/vms/{vm['id']}/resize", json={"instance_type": "medium"}, headers=account.headers)
     await platform.settle()
     await platform.advance(hours=1, seconds=7)
+    discount = {"percent": 12.37, "reason": "University"}
+    await platform.client.put(f"/admin/users/{account.id}/discount", json=discount, headers=admin.headers)
+    await platform.advance(minutes=20, seconds=1)
     await platform.client.post(f"/vms/{vm['id']}/stop", headers=account.headers)
     await platform.settle()
     await platform.client.post("/billing/credits/add", json={"amount": 3.25}, headers=account.headers)
@@ -46,7 +49,8 @@ def _recompute(told: dict[str, Any]) -> int:
     """Compute a line's amount from nothing but what its explanation shows."""
     interval, price = told["interval"], told["price"]
     if interval is not None:
-        rate = interval["rate_micros_per_hour"]
+        left = 10_000 - interval["discount_basis_points"]
+        rate = price["micros"] * interval["quantity"] * left // 10_000
         return int(rate * interval["from_second"] // HOUR - rate * interval["to_second"] // HOUR)
     if price is not None:
         return -int(price["micros"])
@@ -81,6 +85,11 @@ async def test_a_metered_line_names_its_interval_price_remainder_and_events(plat
     assert first["interval"]["remainder_to"] == first["interval"]["rate_micros_per_hour"] * (37 * 60 + 13) % HOUR != 0
     assert (first["price"]["item"], first["price"]["unit"], first["price"]["version"]) == ("small", "hour", 1)
     assert first["price"]["micros"] == first["interval"]["rate_micros_per_hour"]
+    assert (first["discount_micros"], first["list_amount_micros"]) == (0, first["amount_micros"])
+    assert last["interval"]["rate_formula"] == "floor(100000 × 1 × 8763 / 10000) = 87630"
+    assert last["interval"]["list_rate_micros_per_hour"] == last["price"]["micros"] == 100_000
+    assert last["list_amount_micros"] == -100_000 * (20 * 60 + 1) // HOUR + 1
+    assert last["discount_micros"] == last["amount_micros"] - last["list_amount_micros"] > 0
     assert "vm.running" in {event["kind"] for event in first["events"]}
     assert "vm.stop_requested" in {event["kind"] for event in last["events"]}
     assert last["price"]["item"] == "medium"

@@ -56,6 +56,8 @@ async def _given_quarter(platform: PlatformUnderTest) -> tuple[Account, Account,
     await platform.advance(minutes=59, seconds=7)
     await platform.client.post(f"/vms/{vm['id']}/resize", json={"instance_type": "medium"}, headers=account.headers)
     await platform.settle()
+    discount = {"percent": 12.37, "reason": "University"}
+    await platform.client.put(f"/admin/users/{account.id}/discount", json=discount, headers=admin.headers)
     await platform.advance(minutes=31, seconds=1)
     await platform.client.post(f"/vms/{vm['id']}/stop", headers=account.headers)
     await platform.settle()
@@ -101,6 +103,12 @@ async def test_months_are_closed_once_numbered_without_a_gap_and_add_up(platform
         assert f"<h1>Statement {one['number']}</h1>" in page
     page = (await _get(platform, account, f"/billing/statements/{march['id']}/html")).text
     assert vm["id"] in page
+    assert "<td>0.10 per hour less 12.37 %</td>" in page
+    (cut,) = [line for line in await _lines(platform, account, march["id"]) if line["discount_basis_points"]]
+    assert (cut["unit"], cut["quantity"], cut["price_micros"]) == ("hour", 1, 100_000)
+    assert (cut["amount_micros"], cut["list_amount_micros"]) == (-87_630 * 1_861 // 3_600 + 1, -51_694)
+    (history,) = [line for line in await platform.history(account) if line["discount_percent"]]
+    assert (history["id"], history["discount_percent"]) == (cut["record_id"], 12.37)
     assert "<script" not in page
     assert [one["number"] for one in await _list(platform, account, before="2")] == [1]
 
@@ -245,16 +253,28 @@ async def test_charges_come_in_the_columns_of_focus(platform: PlatformUnderTest)
     assert {row["ResourceId"] for row in rows} == {vm["id"]}
     assert {row["Tags"] for row in usage} == {'{"tier": "web"}'}
     for row in usage:
-        assert abs(float(row["ListUnitPrice"]) * float(row["PricingQuantity"]) - float(row["ListCost"])) < 2e-6
+        for price, cost in (("ListUnitPrice", "ListCost"), ("ContractedUnitPrice", "ContractedCost")):
+            assert abs(float(row[price]) * float(row["PricingQuantity"]) - float(row[cost])) < 2e-6
+        assert row["BilledCost"] == row["EffectiveCost"] == row["ContractedCost"]
+    (cut,) = [row for row in rows if row["ListCost"] != row["BilledCost"]]
+    assert (cut["ListUnitPrice"], float(cut["ContractedUnitPrice"])) == ("0.1", 0.08763)
+    assert (cut["ListCost"], cut["BilledCost"]) == ("0.051694", "0.045299")
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("dialect", ["sqlite"])
 async def test_the_export_passes_the_validator_of_focus(platform: PlatformUnderTest, tmp_path: Path) -> None:
-    account, _, _ = await _given_quarter(platform)
+    account, admin, _ = await _given_quarter(platform)
+    at = platform.clock.now() + timedelta(hours=49)
+    prices = {"effective_at": at.isoformat(), "storage": 0.001, "address": 0.01}
+    announced = await platform.client.post("/admin/price-lists", json=prices, headers=admin.headers)
+    assert announced.status_code == httpx.codes.CREATED, announced.text
+    await platform.inner.keeping.tick()
+    await _until(platform, at + timedelta(hours=7, seconds=5), account)
     file = tmp_path / "focus.csv"
     file.write_bytes((await _get(platform, account, "/billing/focus/export")).content)
 
     report = validate(file)
 
+    assert {"Compute", "Storage", "Networking"} <= set(file.read_text("utf-8").replace(",", "\n").split("\n"))
     assert "Validation succeeded" in report.stdout, report.stdout + report.stderr  # It ends with 0 in any case.

@@ -22,8 +22,10 @@ class ExplainedPrice(ReadModel):
     effective_at: datetime = Field(description="From when that version applies.")
     currency: str
     item: str = Field(description="The instance type, or `vm_create`.", examples=["small"])
-    unit: str = Field(description="`hour`: micro-credits per hour; `each`: per piece.", examples=["hour"])
-    micros: int = Field(description="Micro-credits per unit.", examples=[50000])
+    unit: str = Field(
+        description="Micro-credits per `hour`, per `gib_hour` (GiB and hour), or `each` piece.", examples=["hour"]
+    )
+    micros: int = Field(description="Micro-credits per unit, as listed, before any discount.", examples=[50000])
 
     @classmethod
     def of(cls, price: Price) -> Self:
@@ -41,7 +43,11 @@ class ExplainedInterval(ReadModel):
     period_end: datetime
     from_second: int = Field(description="Seconds from the segment's start to `period_start`.")
     to_second: int = Field(description="Seconds from the segment's start to `period_end`.")
-    rate_micros_per_hour: int
+    quantity: int = Field(description="How many units of the price at once: 1 machine, or GiB.")
+    discount_basis_points: int = Field(description="Hundredths of a percent that are taken off the account's rates.")
+    list_rate_micros_per_hour: int = Field(description="Price × quantity.")
+    rate_micros_per_hour: int = Field(description="floor(list rate × (10000 - discount) / 10000).")
+    rate_formula: str = Field(description="That arithmetic, with its numbers.")
     cumulated_from_micros: int = Field(description="floor(rate × from_second / 3600).")
     cumulated_to_micros: int = Field(description="floor(rate × to_second / 3600).")
     remainder_from: int = Field(description="3600ths of a micro-credit carried in from the line before.")
@@ -60,7 +66,11 @@ class ExplainedInterval(ReadModel):
             period_end=record.period_end,
             from_second=metered.from_second,
             to_second=metered.to_second,
+            quantity=metered.quantity,
+            discount_basis_points=metered.discount_basis_points,
+            list_rate_micros_per_hour=metered.list_rate,
             rate_micros_per_hour=metered.rate_micros_per_hour,
+            rate_formula=metered.rate_formula,
             cumulated_from_micros=metered.cumulated_from,
             cumulated_to_micros=metered.cumulated_to,
             remainder_from=metered.remainder_at(metered.from_second),
@@ -119,6 +129,8 @@ class LineExplanation(ReadModel):
                     "description": "Usage of small: 3600 s at 0.05 per hour",
                     "amount": -0.05,
                     "amount_micros": -50000,
+                    "list_amount_micros": -50000,
+                    "discount_micros": 0,
                     "created_at": "2026-01-31T13:00:00Z",
                     "price": None,
                     "interval": None,
@@ -138,6 +150,8 @@ class LineExplanation(ReadModel):
     description: str
     amount: float = Field(description="Credits: charges negative, additions positive.")
     amount_micros: int = Field(description="The same in micro-credits.")
+    list_amount_micros: int = Field(description="The amount without the discount.")
+    discount_micros: int = Field(description="What the discount has spared: `amount_micros` - `list_amount_micros`.")
     created_at: datetime
     price: ExplainedPrice | None = Field(description="None for lines without a price, such as added credit.")
     interval: ExplainedInterval | None = Field(description="None for lines that are for no time.")
@@ -158,6 +172,8 @@ class LineExplanation(ReadModel):
             description=record.description,
             amount=to_credits(record.amount),
             amount_micros=record.amount,
+            list_amount_micros=record.list_amount,
+            discount_micros=record.amount - record.list_amount,
             created_at=record.created_at,
             price=None if found.price is None else ExplainedPrice.of(found.price),
             interval=None if found.metered is None else ExplainedInterval.of(record, found.metered),

@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from zentry.billing.records import Entry, Record, RecordReader
-from zentry.billing.types import CREATE_FEE, KEPT, ActionType
+from zentry.billing.types import BASIS_POINTS, CREATE_FEE, KEPT, ActionType
 from zentry.platform import money
 from zentry.platform.db import Transaction, values
 from zentry.platform.errors import NotFound
@@ -94,6 +94,30 @@ class Metered:
     from_second: int
     to_second: int
     rate_micros_per_hour: int
+    quantity: int
+    price_micros: int | None
+    """Of one unit, as listed; None in lines from before units were kept, whose rate is the price."""
+    discount_basis_points: int
+
+    @property
+    def list_rate(self) -> int:
+        """The rate before the discount."""
+        return self.rate_micros_per_hour if self.price_micros is None else self.price_micros * self.quantity
+
+    @property
+    def rate(self) -> int:
+        """The rate, computed again from price, quantity and discount."""
+        if self.price_micros is None:
+            return self.rate_micros_per_hour
+        return self.list_rate * (BASIS_POINTS - self.discount_basis_points) // BASIS_POINTS
+
+    @property
+    def rate_formula(self) -> str:
+        """How the rate follows from the price, with its numbers."""
+        if self.price_micros is None:
+            return str(self.rate)
+        kept = BASIS_POINTS - self.discount_basis_points
+        return f"floor({self.price_micros} × {self.quantity} × {kept} / {BASIS_POINTS}) = {self.rate}"
 
     @property
     def cumulated_from(self) -> int:
@@ -112,19 +136,19 @@ class Metered:
 
     def remainder_at(self, second: int) -> int:
         """Return what F has left over at a second, in 3600ths of a micro-credit."""
-        return self.rate_micros_per_hour * second % money.SECONDS_PER_HOUR
+        return self.rate * second % money.SECONDS_PER_HOUR
 
     @property
     def formula(self) -> str:
         """The arithmetic with its numbers, as a person would write it down."""
-        rate, hour = self.rate_micros_per_hour, money.SECONDS_PER_HOUR
+        rate, hour = self.rate, money.SECONDS_PER_HOUR
         return (
             f"floor({rate} × {self.to_second} / {hour}) - floor({rate} × {self.from_second} / {hour})"
             f" = {self.cumulated_to} - {self.cumulated_from} = {self.charged}"
         )
 
     def _cumulated(self, second: int) -> int:
-        return money.cumulated_cost(rate_micros_per_hour=self.rate_micros_per_hour, elapsed_seconds=second)
+        return money.cumulated_cost(rate_micros_per_hour=self.rate, elapsed_seconds=second)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +224,9 @@ class LineExplainer:
             from_second=int((record.period_start - segment.started_at).total_seconds()),
             to_second=int((record.period_end - segment.started_at).total_seconds()),
             rate_micros_per_hour=record.rate_micros_per_hour,
+            quantity=record.quantity or 1,
+            price_micros=record.price_micros,
+            discount_basis_points=record.discount_basis_points or 0,
         )
 
     async def _price(self, record: Record, metered: Metered | None) -> Price | None:

@@ -40,6 +40,11 @@ _HISTORY: Final = (
     "rate_micros_per_hour",
     "unit",
     "price_version",
+    "price_unit",
+    "quantity",
+    "price_micros",
+    "discount_basis_points",
+    "list_amount_micros",
 )
 _LEDGER: Final = ("position", "id", "debit", "credit", "amount_micros", "cause", "record_id", "created_at", "hash")
 
@@ -93,6 +98,11 @@ def record_row(record: Record) -> tuple[object, ...]:
         record.rate_micros_per_hour,
         None if record.rate_micros_per_hour is None else "micro-credits per hour",
         record.price_version,
+        record.unit,
+        record.quantity,
+        record.price_micros,
+        record.discount_basis_points,
+        record.list_amount,
     )
 
 

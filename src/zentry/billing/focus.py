@@ -1,6 +1,7 @@
 """Charges in the columns of FOCUS 1.0, the FinOps Open Cost and Usage Specification.
 
-One row is one line of the bill. What the specification has and a prepaid bill does not, such as commitment
+One row is one line of the bill. A discount lies between ListCost and the other costs, and between ListUnitPrice and
+ContractedUnitPrice. What the specification has and a prepaid bill does not, such as commitment
 discounts, is empty. The newest line comes first, as in the history.
 """
 
@@ -20,16 +21,23 @@ from zentry.billing.exports import MOST_LINES, csv_text, instant_text
 from zentry.billing.records import PAGE, Record, RecordReader
 from zentry.billing.reports import BillingReports, LineFilter
 from zentry.billing.statements import month_after, month_of
+from zentry.billing.types import ADDRESS, COMPUTE, SNAPSHOT, STORAGE
 from zentry.platform.db import Transaction
 from zentry.platform.money import MICROS_PER_CREDIT, SECONDS_PER_HOUR, format_credits
 from zentry.platform.web import Edge
-from zentry.schema.billing import price_lists
+from zentry.schema.billing import PriceUnit, price_lists
 from zentry.schema.projects import projects
 from zentry.schema.vms import vms
 
 _PROVIDER: Final = "Zentry Cloud"
 _HOURS: Final = Decimal("0.000000000001")
 _INSTANT: Final = timedelta(seconds=1)
+_SERVICES: Final = {
+    COMPUTE: ("Virtual Machine", "Compute", "Virtual Machines"),
+    STORAGE: ("Disk", "Storage", "Disks"),
+    SNAPSHOT: ("Snapshot", "Storage", "Snapshots"),
+    ADDRESS: ("IP Address", "Networking", "Addresses"),
+}
 _NAMES: Final = sa.select(vms.c.id, vms.c.name, vms.c.labels, projects.c.name.label("project")).outerjoin(
     projects, projects.c.id == vms.c.project_id
 )
@@ -145,17 +153,13 @@ def _row(record: Record, resource: Any, currencies: Mapping[int, str]) -> list[o
         "ContractedCost": cost,
         "EffectiveCost": cost,
         "InvoiceIssuerName": _PROVIDER,
-        "ListCost": cost,
+        "ListCost": format_credits(-record.list_amount),
         "PricingCategory": "Standard",
         "ProviderName": _PROVIDER,
         "PublisherName": _PROVIDER,
         "ResourceId": record.vm_id,
         "ResourceName": None if resource is None else resource.name,
-        "ResourceType": "Virtual Machine",
-        "ServiceCategory": "Compute",
-        "ServiceName": "Virtual Machines",
-        "SkuId": record.resource_type,
-        "SkuPriceId": f"{record.resource_type}/{record.action_type}/{record.price_version}",
+        **_service(record),
         "SubAccountId": record.project_id,
         "SubAccountName": None if resource is None else resource.project,
         "Tags": json.dumps({} if resource is None else dict(resource.labels), sort_keys=True),
@@ -176,17 +180,32 @@ def _quantities(record: Record) -> dict[str, object]:
             "PricingQuantity": 1,
             "PricingUnit": "Units",
         }
-    hours = (Decimal(record.seconds) / SECONDS_PER_HOUR).quantize(_HOURS)
-    rate = Decimal(record.rate_micros_per_hour) / MICROS_PER_CREDIT
+    many = record.quantity or 1
+    used = (Decimal(record.seconds) * many / SECONDS_PER_HOUR).quantize(_HOURS)
+    listed = Decimal(record.list_rate_micros_per_hour or 0) / many / MICROS_PER_CREDIT
+    unit = "GiB-Hours" if record.unit == PriceUnit.GIB_HOUR else "Hours"
     return {
         "ChargeCategory": "Usage",
         "ChargeFrequency": "Usage-Based",
-        "ConsumedQuantity": hours,
-        "ConsumedUnit": "Hours",
-        "ContractedUnitPrice": rate,
-        "ListUnitPrice": rate,
-        "PricingQuantity": hours,
-        "PricingUnit": "Hours",
+        "ConsumedQuantity": used,
+        "ConsumedUnit": unit,
+        "ContractedUnitPrice": (Decimal(record.rate_micros_per_hour) / many / MICROS_PER_CREDIT).quantize(_HOURS),
+        "ListUnitPrice": listed,
+        "PricingQuantity": used,
+        "PricingUnit": unit,
+    }
+
+
+def _service(record: Record) -> dict[str, object]:
+    """Return what kind of thing is charged for."""
+    resource, category, service = _SERVICES.get(record.meter or COMPUTE, _SERVICES[COMPUTE])
+    item = record.resource_type if record.meter is None or record.meter == COMPUTE else record.meter
+    return {
+        "ResourceType": resource,
+        "ServiceCategory": category,
+        "ServiceName": service,
+        "SkuId": item,
+        "SkuPriceId": f"{item}/{record.action_type}/{record.price_version}",
     }
 
 
@@ -198,4 +217,6 @@ def _period(record: Record) -> tuple[datetime, datetime]:
 
 
 def _cell(value: object) -> object:
-    return instant_text(value) if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return instant_text(value)
+    return format(value, "f") if isinstance(value, Decimal) else value

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from zentry.billing.reports import BillingReports, LineFilter
 from zentry.platform.db import Transaction, values
-from zentry.schema.billing import billing_records, ledger_entries
+from zentry.platform.money import charge
+from zentry.schema.billing import billing_records, ledger_entries, segments
 
 PAGE: Final = 1_000
 """Rows that an export reads at a time; no connection is held while a client takes them."""
@@ -36,6 +37,13 @@ class Record:
     rate_micros_per_hour: int | None
     price_version: int | None
     resource_type: str | None
+    meter: str | None
+    unit: str | None
+    quantity: int | None
+    price_micros: int | None
+    """Of one unit, as listed."""
+    discount_basis_points: int | None
+    segment_started_at: datetime | None
 
     @property
     def seconds(self) -> int:
@@ -43,6 +51,24 @@ class Record:
         if self.period_start is None or self.period_end is None:
             return 0
         return int((self.period_end - self.period_start).total_seconds())
+
+    @property
+    def list_rate_micros_per_hour(self) -> int | None:
+        """What the time cost per hour before the discount; None for a line that is for no time."""
+        if self.rate_micros_per_hour is None or self.price_micros is None:
+            return self.rate_micros_per_hour
+        return self.price_micros * (self.quantity or 1)
+
+    @property
+    def list_amount(self) -> int:
+        """The amount as it would have been without the discount, by the one rounding rule."""
+        rate = self.list_rate_micros_per_hour
+        if rate is None or self.segment_started_at is None or self.period_start is None or self.period_end is None:
+            return self.amount
+        first, last = (
+            int((at - self.segment_started_at).total_seconds()) for at in (self.period_start, self.period_end)
+        )
+        return -charge(rate_micros_per_hour=rate, from_second=first, to_second=last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +101,15 @@ RECORD: Final[tuple[sa.ColumnElement[Any], ...]] = (
     billing_records.c.rate_micros_per_hour,
     billing_records.c.price_version,
     billing_records.c.resource_type,
+    billing_records.c.meter,
+    billing_records.c.unit,
+    billing_records.c.quantity,
+    billing_records.c.price_micros,
+    billing_records.c.discount_basis_points,
+    sa.select(segments.c.started_at)
+    .where(segments.c.id == billing_records.c.segment_id)
+    .scalar_subquery()
+    .label("segment_started_at"),
 )
 _ENTRY: Final[tuple[sa.ColumnElement[Any], ...]] = (
     ledger_entries.c.id,

@@ -36,6 +36,7 @@ class Line:
     unit: str | None
     quantity: int | None
     price_micros: int | None
+    discount_basis_points: int | None
     price_version: int | None
     period_start: datetime | None
     period_end: datetime | None
@@ -81,6 +82,7 @@ _LINE: Final[tuple[sa.ColumnElement[Any], ...]] = (
     billing_records.c.unit,
     billing_records.c.quantity,
     sa.func.coalesce(billing_records.c.price_micros, billing_records.c.rate_micros_per_hour),
+    billing_records.c.discount_basis_points,
     billing_records.c.price_version,
     billing_records.c.period_start,
     billing_records.c.period_end,

@@ -274,6 +274,7 @@ def _record(line: Line) -> BillingRecord:
         unit=_unit(line),
         quantity=line.quantity,
         unit_price=None if line.price_micros is None else to_credits(line.price_micros),
+        discount_percent=None if line.discount_basis_points is None else line.discount_basis_points / 100,
         price_version=line.price_version,
         period_start=line.period_start,
         period_end=line.period_end,

@@ -62,6 +62,7 @@ class BillingRecord(ReadModel):
     unit: BillingUnit = Field(description="What `quantity` counts: machines for an hour, GiB for an hour, or pieces.")
     quantity: int | None = Field(None, description="How many units; null where the line is not for use.")
     unit_price: float | None = Field(None, description="Credits for one unit, as listed.")
+    discount_percent: float | None = Field(None, description="What is taken off; null where the line is not for use.")
     price_version: int | None = Field(None, description="The price list.")
     period_start: datetime | None = Field(None, description="Start of the time that is charged.")
     period_end: datetime | None = Field(None, description="End of the time that is charged.")

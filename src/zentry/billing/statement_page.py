@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
 from uuid import UUID
 
 from zentry.billing.statements import Item, Statement
+from zentry.billing.types import ADDRESS, SNAPSHOT, STORAGE
 from zentry.platform.money import format_credits
+from zentry.schema.billing import PriceUnit
 
 _STYLE: Final = """
 @page { size: A4; margin: 18mm }
@@ -26,6 +28,12 @@ _WORDS: Final = {
     "vm_usage": "Use",
     "credit_add": "Credit added",
     "credit_deduct": "Credit taken back",
+}
+_KEPT: Final = {STORAGE: "Disk", ADDRESS: "Address", SNAPSHOT: "Snapshot"}
+_PER: Final[Mapping[str, str]] = {
+    PriceUnit.HOUR: "per hour",
+    PriceUnit.GIB_HOUR: "per GiB and hour",
+    PriceUnit.EACH: "each",
 }
 
 
@@ -56,7 +64,7 @@ def statement_html(statement: Statement, items: Sequence[Item], *, user_id: UUID
         f"{statement.first_position:,} to {statement.last_position:,} of the account's books</p>\n"
         f"<table><tbody>{summary}</tbody><tfoot><tr><td>Balance at the end ({unit})</td>"
         f"<td class=n>{format_credits(statement.closing_micros)}</td></tr></tfoot></table>\n"
-        "<table><thead><tr><th>For</th><th>Rate per hour</th><th class=n>Lines</th><th class=n>Seconds</th>"
+        "<table><thead><tr><th>For</th><th>Price</th><th class=n>Lines</th><th class=n>Seconds</th>"
         f"<th class=n>Amount</th></tr></thead><tbody>\n{''.join(rows)}</tbody>"
         f"<tfoot><tr><td colspan=4>Change of the balance ({unit})</td><td class=n>{format_credits(change)}</td></tr>"
         "</tfoot></table>\n<p><small>Charges are negative. Every line can be explained, and every figure be "
@@ -66,11 +74,20 @@ def statement_html(statement: Statement, items: Sequence[Item], *, user_id: UUID
 
 def _row(item: Item) -> str:
     name = _WORDS.get(item.action_type, item.action_type.replace("_", " ").capitalize())
+    name = _KEPT.get(item.meter or "", name)
     what = f"{name} of {item.resource_type}" if item.resource_type else name
     machine = f"<br><small>{item.vm_id}</small>" if item.vm_id else ""
-    rate = "" if item.rate_micros_per_hour is None else format_credits(item.rate_micros_per_hour)
     seconds = f"{item.seconds:,}" if item.seconds else ""
-    return _cells(f"{escape(what)}{machine}", rate, f"{item.lines:,}", seconds, format_credits(item.micros))
+    return _cells(f"{escape(what)}{machine}", _price(item), f"{item.lines:,}", seconds, format_credits(item.micros))
+
+
+def _price(item: Item) -> str:
+    """Return the price as it is listed, for how much of what, and what is taken off it."""
+    if item.price_micros is None or item.unit not in _PER:
+        return "" if item.rate_micros_per_hour is None else f"{format_credits(item.rate_micros_per_hour)} per hour"
+    many = f"{item.quantity} × " if item.quantity is not None and item.quantity > 1 else ""
+    less = f" less {item.discount_basis_points / 100:g} %" if item.discount_basis_points else ""
+    return f"{many}{format_credits(item.price_micros)} {_PER[item.unit]}{less}"
 
 
 def _cells(what: str, rate: str, lines: str, seconds: str, amount: str) -> str:

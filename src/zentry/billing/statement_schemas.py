@@ -95,6 +95,11 @@ class StatementItem(ReadModel):
     resource_type: str | None
     rate_micros_per_hour: int | None
     price_version: int | None
+    meter: str | None = Field(None, description="What was metered: `compute`, `storage`, `address` or `snapshot`.")
+    unit: str | None = Field(None, description="What the price is for.", examples=["hour"])
+    quantity: int | None = Field(None, description="How many units at once.")
+    price_micros: int | None = Field(None, description="Micro-credits for one unit, as listed.")
+    discount_basis_points: int | None = Field(None, description="Hundredths of a percent taken off the rate.")
     lines: int
     seconds: int
     amount: float = Field(description="Credits: charges negative, additions positive.")
@@ -110,6 +115,11 @@ class StatementItem(ReadModel):
             resource_type=item.resource_type,
             rate_micros_per_hour=item.rate_micros_per_hour,
             price_version=item.price_version,
+            meter=item.meter,
+            unit=item.unit,
+            quantity=item.quantity,
+            price_micros=item.price_micros,
+            discount_basis_points=item.discount_basis_points,
             lines=item.lines,
             seconds=item.seconds,
             amount=to_credits(item.micros),
@@ -152,6 +162,11 @@ class StatementLine(ReadModel):
     project_id: UUID | None
     period_start: datetime | None
     period_end: datetime | None
+    unit: str | None = Field(None, description="What the price is for.", examples=["hour"])
+    quantity: int | None = Field(None, description="How many units at once.")
+    price_micros: int | None = Field(None, description="Micro-credits for one unit, as listed.")
+    discount_basis_points: int | None = Field(None, description="Hundredths of a percent taken off the rate.")
+    list_amount_micros: int = Field(description="The amount without the discount.")
     amount: float
     amount_micros: int
 
@@ -168,6 +183,11 @@ class StatementLine(ReadModel):
             project_id=record.project_id,
             period_start=record.period_start,
             period_end=record.period_end,
+            unit=record.unit,
+            quantity=record.quantity,
+            price_micros=record.price_micros,
+            discount_basis_points=record.discount_basis_points,
+            list_amount_micros=record.list_amount,
             amount=to_credits(record.amount),
             amount_micros=record.amount,
         )

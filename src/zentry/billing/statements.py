@@ -95,6 +95,11 @@ _for_what = (
     billing_records.c.resource_type,
     billing_records.c.rate_micros_per_hour,
     billing_records.c.price_version,
+    billing_records.c.meter,
+    billing_records.c.unit,
+    billing_records.c.quantity,
+    billing_records.c.price_micros,
+    billing_records.c.discount_basis_points,
 )
 _took = sa.extract("epoch", billing_records.c.period_end) - sa.extract("epoch", billing_records.c.period_start)
 _ITEMS: Final = (
@@ -153,6 +158,12 @@ class Item:
     resource_type: str | None
     rate_micros_per_hour: int | None
     price_version: int | None
+    meter: str | None
+    unit: str | None
+    quantity: int | None
+    price_micros: int | None
+    """Of one unit, as listed."""
+    discount_basis_points: int | None
     lines: int
     seconds: int
     micros: int
@@ -188,7 +199,7 @@ class StatementReader:
     async def items(self, statement: Statement, *, limit: int) -> Sequence[Item]:
         """Return the lines of a statement added up by what they are for."""
         rows = (await self._tx.execute(_ITEMS, {**self._stretch(statement), "most": limit})).all()
-        return [Item(*values(row)[:-2], *map(int, values(row)[-2:])) for row in rows]
+        return [Item(*values(row)[:-3], *map(int, values(row)[-3:])) for row in rows]
 
     def _stretch(self, statement: Statement, *, first: int | None = None) -> dict[str, Any]:
         return {
