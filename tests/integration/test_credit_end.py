@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from tests.support.platform import PASSWORD, Account, PlatformUnderTest, open_under_test, settings_for_tests
 from zentry.billing.service import BillingService
 from zentry.invariants import broken_invariants
+from zentry.platform.db.types import Instant
+from zentry.schema.accounts import users
 from zentry.schema.events import events
 
 HOUR = timedelta(hours=1)
@@ -40,8 +42,15 @@ async def _again(platform: PlatformUnderTest, account: Account) -> Account:
 
 
 async def _live(platform: PlatformUnderTest, *, hours: float) -> None:
-    for _ in range(round(hours * 60)):
-        await platform.advance(seconds=60)
+    """Let time pass, with a meter that comes when something is due."""
+    until = platform.clock.now() + timedelta(hours=hours)
+    while True:
+        async with platform.database.read() as tx:
+            due_at = (await tx.execute(sa.select(sa.func.min(users.c.meter_due_at, type_=Instant)))).scalar_one()
+        at = until if due_at is None else min(until, max(due_at, platform.clock.now()))
+        await platform.advance(seconds=(at - platform.clock.now()).total_seconds())
+        if at == until:
+            return
 
 
 async def _states(platform: PlatformUnderTest, account: Account, *vms: dict[str, Any]) -> list[str]:
@@ -61,12 +70,15 @@ async def test_new_credit_starts_what_was_stopped_for_it_as_far_as_it_goes(platf
     await _live(platform, hours=1.1)
     stopped = await _states(platform, account, *vms)
     reasons = {(await platform.get_vm(vm["id"], account))["stop_reason"] for vm in vms}
+    letters = [mail for mail in await platform.mails() if "were stopped" in mail["Subject"]]
 
     await _add(platform, account, 0.06)
     some = await _states(platform, account, *vms)
     await _add(platform, account, 10)
 
     assert (stopped, reasons) == (["stopped"] * 3, {"credit"})
+    assert len(letters) == 1
+    assert "3 of your machines were stopped." in letters[0].get_content()
     assert sorted(some) == ["running", "stopped", "stopped"]
     assert some[1] == "stopped"
     assert await _states(platform, account, *vms) == ["running"] * 3
@@ -113,15 +125,19 @@ async def test_the_end_of_credit_is_told_once_for_each_threshold(platform: Platf
 
     await _live(platform, hours=8)
     first = await _warnings(platform)
-    await _live(platform, hours=24)
+    await platform.mails()  # Each is sent while it is of use.
+    await _live(platform, hours=21.9)
+    letters = await platform.mails()
     all_ = await _warnings(platform)
     account = await _again(platform, account)
     await _add(platform, account, 100)
     await _live(platform, hours=3)
 
-    assert [int(hours) for hours in first] == [29, 23], "it is told when the hold of an hour is renewed"
-    assert len(all_) == 3
-    assert 0 < all_[2] <= 1
+    assert [mail["Subject"] for mail in letters] == ["Your credit is coming to its end"] * 3
+    told = "".join(mail.get_content() for mail in letters)
+    assert all(f"about {left} from now" in told for left in ("29 h", "24 h", "62 min")), told
+    assert [int(hours) for hours in first] == [29, 24], "it is told when a hold is renewed, and never too late"
+    assert [round(hours, 1) for hours in all_] == [round(first[0], 1), 24.0, 1.0]
     assert await _warnings(platform) == all_
 
 

@@ -220,31 +220,41 @@ async def test_what_stands_still_is_charged_for_its_disk_and_its_address_once_th
 
 
 @pytest.mark.parametrize("overrides", [{"billing": {"welcome_credits": 0.25, "grace_days": 5}}])
-async def test_a_disk_that_is_not_paid_is_kept_for_the_grace_paid_again_on_top_up_and_else_removed(
+async def test_what_is_not_paid_is_kept_for_the_grace_paid_again_on_top_up_and_else_removed(
     platform: PlatformUnderTest,
 ) -> None:
     admin = await platform.given_admin()
     account = await platform.signup()
     vms = [await platform.given_vm(account, status="stopped"), await platform.given_vm(account, status="stopped")]
-    await _announce(platform, admin, after=timedelta(hours=49), storage=0.001)
+    protected = await platform.given_vm(account, status="stopped", delete_protection=True)
+    for vm in (*vms, protected):
+        await platform.client.post(f"/vms/{vm['id']}/snapshots", json={"name": "a"}, headers=account.headers)
+    await platform.settle()
+    await _announce(platform, admin, after=timedelta(hours=49), storage=0.001, snapshot=0.0001)
     await platform.inner.keeping.tick()
     await _ask(platform, account, "DELETE", f"/vms/{vms[1]['id']}")
 
     await platform.advance(hours=49 + 24)
     unpaid = (await _ask(platform, account, "GET", "/billing/credits")).json()
-    await _ask(platform, account, "POST", "/billing/credits/add", amount=0.06)
+    await _ask(platform, account, "POST", "/billing/credits/add", amount=0.09)
     await platform.advance(hours=24)
     paid_again = (await _ask(platform, account, "GET", "/billing/credits")).json()
     await platform.advance(days=4)
     await platform.inner.keeping.tick()
-    kept = (await _ask(platform, account, "GET", f"/vms/{vms[0]['id']}")).json()["status"]
+    kept = [await _ask(platform, account, "GET", f"/vms/{vm['id']}") for vm in (vms[0], protected)]
+    kept_snapshots = (await _ask(platform, account, "GET", "/snapshots")).json()["snapshots"]
     await platform.advance(days=2)
-    await platform.inner.keeping.tick()
-    await platform.settle()
+    for _ in range(3):  # A machine and its snapshot go one after the other.
+        await platform.inner.keeping.tick()
+        await platform.settle()
+    left = [await _ask(platform, account, "GET", f"/vms/{vm['id']}") for vm in (vms[0], protected)]
+    left_snapshots = (await _ask(platform, account, "GET", "/snapshots")).json()["snapshots"]
 
     assert unpaid["available_credits"] == 0
     assert unpaid["total_spent"] == pytest.approx(0.25)
-    assert paid_again["total_spent"] == pytest.approx(unpaid["total_spent"] + 3 * 0.02)
-    assert kept == "stopped"
-    assert (await _ask(platform, account, "GET", f"/vms/{vms[0]['id']}")).json()["status"] == "terminated"
+    assert paid_again["total_spent"] == pytest.approx(0.25 + 0.09)
+    assert [answer.json()["status"] for answer in kept] == ["stopped", "stopped"]
+    assert len(kept_snapshots) == 3
+    assert [answer.json()["status"] for answer in left] == ["terminated", "stopped"]
+    assert [one["vm_id"] for one in left_snapshots] == [protected["id"]]
     assert await broken_invariants(platform.database) == []

@@ -7,30 +7,47 @@ and until when it is paid, and nothing beyond that is ever charged.
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
+from typing import Final
+from uuid import UUID
 
+import sqlalchemy as sa
 import structlog
 
 from zentry.billing.repository import BillingRepository
 from zentry.billing.service import BillingService
 from zentry.billing.types import OnCreditExhausted
+from zentry.mail.outbox import Outbox
+from zentry.mail.texts import credit_ended, credit_low
+from zentry.mail.types import Letter
 from zentry.platform.clock import Clock
-from zentry.platform.db import Database
+from zentry.platform.db import Database, Transaction
+from zentry.platform.sealing import Sealer
 from zentry.platform.settings import BillingSettings
 from zentry.platform.tasks import first_of
+from zentry.schema.accounts import users
 
 _log = structlog.get_logger(__name__)
 _MAX_ACCOUNTS_PER_TICK = 1000
+_ADDRESS: Final = sa.select(users.c.email).where(users.c.id == sa.bindparam("user_id"))
 
 
 class Meter:
     """Renews holds before they end and stops what can't be paid for."""
 
     def __init__(
-        self, *, database: Database, settings: BillingSettings, clock: Clock, on_exhausted: OnCreditExhausted
+        self,
+        *,
+        database: Database,
+        settings: BillingSettings,
+        clock: Clock,
+        sealer: Sealer,
+        on_exhausted: OnCreditExhausted,
     ) -> None:
         self._database = database
         self._settings = settings
         self._clock = clock
+        self._sealer = sealer
         self._on_exhausted = on_exhausted
 
     async def tick(self) -> int:
@@ -46,7 +63,7 @@ class Meter:
             user_id = await BillingRepository(tx).lock_due_account()
             if user_id is None:
                 return False
-            await BillingService(tx, self._settings).renew(user_id, on_exhausted=self._on_exhausted)
+            await self._look_after(tx, user_id)
         return True
 
     async def _stop_exhausted(self) -> int:
@@ -55,8 +72,27 @@ class Meter:
             found = await BillingRepository(tx).list_exhausted_accounts(limit=_MAX_ACCOUNTS_PER_TICK)
         for user_id in found:
             async with self._database.work() as tx:
-                await BillingService(tx, self._settings).renew(user_id, on_exhausted=self._on_exhausted)
+                await self._look_after(tx, user_id)
         return len(found)
+
+    async def _look_after(self, tx: Transaction, user_id: UUID) -> None:
+        renewal = await BillingService(tx, self._settings).renew(user_id, on_exhausted=self._on_exhausted)
+        ends_at = renewal.credit_ends_at
+        if ends_at is not None:
+            key = f"credit.low:{user_id}:{tx.now.isoformat()}"
+            await self._write(tx, user_id, key, credit_low(ends_at=ends_at, now=tx.now), until=ends_at)
+        if renewal.stopped:
+            key = (
+                f"credit.ended:{user_id}:{tx.now:%Y-%m-%dT%H}"  # Who loses one after another reads of it once an hour.
+            )
+            letter = credit_ended(machines=renewal.stopped, grace_days=self._settings.grace_days)
+            await self._write(tx, user_id, key, letter)
+
+    async def _write(
+        self, tx: Transaction, user_id: UUID, key: str, letter: Letter, *, until: datetime | None = None
+    ) -> None:
+        address = (await tx.execute(_ADDRESS, {"user_id": user_id})).scalar_one()
+        await Outbox(tx, self._sealer).put(key, to=address, letter=letter, user_id=user_id, until=until)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Tick until told to stop."""

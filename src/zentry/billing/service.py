@@ -37,11 +37,11 @@ from zentry.billing.types import (
     CREATE_FEE,
     CREDIT_UNIT,
     KEPT,
-    STORAGE,
     ActionType,
     Grant,
     OnCreditExhausted,
     PriceList,
+    Renewal,
     Resource,
 )
 from zentry.events.recorder import EventRecorder
@@ -168,34 +168,42 @@ class BillingService:
         await account.write()
 
     async def is_unpaid_since(self, resource_id: UUID, user_id: UUID, *, before: datetime) -> bool:
-        """Tell whether the disk of a machine has been kept without being paid since before an instant."""
+        """Tell whether something of what stands still has been kept without being paid since before an instant."""
         await self._open(user_id)
-        covered = await self._rows.find_covered(resource_id, STORAGE)
-        segment = None if covered is None else covered.segment
-        return segment is not None and segment.rate_micros_per_hour > 0 and segment.paid_until < before
+        kept = [covered.segment for covered in await self._rows.list_holds(resource_id, KEPT)]
+        return any(
+            segment is not None and segment.rate_micros_per_hour > 0 and segment.paid_until < before for segment in kept
+        )
 
-    async def renew(self, user_id: UUID, *, on_exhausted: OnCreditExhausted) -> None:
+    async def renew(self, user_id: UUID, *, on_exhausted: OnCreditExhausted) -> Renewal:
         """Capture what was used and hold the next window of everything that the account runs.
 
         What is kept is renewed first, then what the settings put first. What can't be renewed is stopped
         shortly before its hold ends.
         """
         account = await self._open(user_id, everything=True)
-        await self._warn(account)
+        warned_of = await self._warn(account)
         await account.write()
         exhausted = [course.segment.resource_id for course in account.state.courses if course.is_exhausted]
         if exhausted:
             await on_exhausted(self._tx, exhausted)
+        return Renewal(warned_of, len(exhausted))
 
-    async def _warn(self, account: OpenAccount) -> None:
-        """Tell of the end of the credit that is in sight, once for each number of hours that the settings name."""
+    async def _warn(self, account: OpenAccount) -> datetime | None:
+        """Tell of the end of the credit that is in sight, once for each number of hours that the settings name.
+
+        It is told now where it would be closer than that at the next look. Return that end where it was told.
+        """
         books = account.books
         ends_at = credit_ends_at(
             account.state, account.now, within=timedelta(hours=max(self._settings.warn_hours, default=0))
         )
-        hours = None if ends_at is None else (ends_at - account.now).total_seconds() / money.SECONDS_PER_HOUR
-        warning = 0 if hours is None else sum(hours <= limit for limit in self._settings.warn_hours)
-        if hours is not None and warning > books.credit_warning:
+        warning = 0
+        if ends_at is not None:
+            then = _hours(max(account.state.due_at or account.now, account.now), ends_at)
+            warning = sum(then < limit for limit in self._settings.warn_hours)
+        is_news = warning > books.credit_warning
+        if ends_at is not None and is_news:
             await self._events.record(
                 "credit.low",
                 resource_type="user",
@@ -203,12 +211,13 @@ class BillingService:
                 user_id=books.user_id,
                 cause="meter",
                 data={
-                    "hours_left": round(hours, 2),
+                    "hours_left": round(_hours(account.now, ends_at), 2),
                     "available_micros": account.state.available,
                     "rate_micros_per_hour": account.state.rate(account.now),
                 },
             )
         books.credit_warning = warning
+        return ends_at if is_news else None
 
     async def lock_account(self, user_id: UUID) -> None:
         """Wait for whoever changes the account's money or its counters, and go on alone."""
@@ -503,3 +512,7 @@ class BillingService:
             resource_id=resource.id, user_id=resource.user_id, project_id=resource.project_id, micros=fee
         )
         return fee
+
+
+def _hours(start: datetime, end: datetime) -> float:
+    return (end - start).total_seconds() / money.SECONDS_PER_HOUR

@@ -83,11 +83,12 @@ def _row(item: Item) -> str:
 
 def _price(item: Item) -> str:
     """Return the price as it is listed, for how much of what, and what is taken off it."""
-    if item.price_micros is None or item.unit not in _PER:
+    per = _PER.get(item.unit or "")
+    if item.price_micros is None or per is None:
         return "" if item.rate_micros_per_hour is None else f"{format_credits(item.rate_micros_per_hour)} per hour"
     many = f"{item.quantity} × " if item.quantity is not None and item.quantity > 1 else ""
     less = f" less {item.discount_basis_points / 100:g} %" if item.discount_basis_points else ""
-    return f"{many}{format_credits(item.price_micros)} {_PER[item.unit]}{less}"
+    return f"{many}{format_credits(item.price_micros)} {per}{less}"
 
 
 def _cells(what: str, rate: str, lines: str, seconds: str, amount: str) -> str:

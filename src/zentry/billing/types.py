@@ -167,6 +167,16 @@ class Balance:
         return self.credits - self.held
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a look at an account has led to that its owner should read of."""
+
+    credit_ends_at: datetime | None
+    """Set where a threshold of the warnings was crossed."""
+    stopped: int
+    """Machines that could not be paid any longer."""
+
+
 class OnCreditExhausted(Protocol):
     """Asked, in the meter's transaction, to stop what can't be paid for any longer."""
 

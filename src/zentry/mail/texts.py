@@ -5,7 +5,12 @@ What a person has chosen (a name, a project) may stand in a text, never in a sub
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Final
+
 from zentry.mail.types import Letter
+
+_MANY_MINUTES: Final = 120
 
 
 def verify_email(way: str) -> Letter:
@@ -79,6 +84,38 @@ Your budget "{name}" stands at {reached} credits this month, and {threshold} is 
 {consequence}
 
 A budget counts from the first of each month (UTC). You are told of a threshold once in a month.
+""",
+    )
+
+
+def credit_low(*, ends_at: datetime, now: datetime) -> Letter:
+    """Return the letter that tells of the end of the credit."""
+    minutes = round((ends_at - now).total_seconds() / 60)
+    left = f"{minutes} min" if minutes < _MANY_MINUTES else f"{minutes // 60} h"
+    return Letter(
+        "Your credit is coming to its end",
+        f"""\
+If everything goes on as it is, your credit lasts until {ends_at:%Y-%m-%d %H:%M} UTC, about {left} from now.
+
+What cannot be paid by then is stopped; nothing is ever charged beyond your credit. To go on, add credit, or
+stop what you do not need.
+""",
+    )
+
+
+def credit_ended(*, machines: int, grace_days: float) -> Letter:
+    """Return the letter that tells what was stopped for credit, and for how long it is kept."""
+    kept = (
+        f"for {grace_days:g} days and then deleted, unless they are protected"
+        if grace_days
+        else "until you delete them"
+    )
+    return Letter(
+        "Machines were stopped: your credit has ended",
+        f"""\
+Your credit does not pay for everything any longer: {machines} of your machines were stopped.
+
+They are kept {kept}. With new credit they start again.
 """,
     )
 

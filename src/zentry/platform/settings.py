@@ -150,14 +150,14 @@ class BillingSettings(Group):
         "oldest", description="Which running machine the last credit goes to; the others are stopped before it."
     )
     warn_hours: tuple[Annotated[float, Field(gt=0, le=8760)], ...] = Field(
-        (72.0, 24.0, 1.0), description="Hours until the credit ends at which an event warns of it, as a JSON list."
+        (72.0, 24.0, 1.0), description="Hours before the credit ends by which an event and a mail warn, as a JSON list."
     )
     resume_on_credit: bool = Field(
         default=True, description="Whether machines that were stopped for credit start again when there is some."
     )
     resume_seconds: Positive = Field(60.0, le=86_400, description="Look for them at least this often.")
     grace_days: float = Field(
-        30.0, ge=0, le=3650, description="How long a machine that was stopped for credit is kept; 0 is for ever."
+        30.0, ge=0, le=3650, description="How long what is stopped or kept without credit stays; 0 is for ever."
     )
     price_notice_hours: float = Field(
         48.0, ge=26, le=8760, description="How long before it takes effect a price list must be announced."

@@ -8,6 +8,7 @@ it is acted upon.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -18,7 +19,8 @@ import structlog
 
 from zentry.billing.prices import PriceLists
 from zentry.billing.service import BillingService
-from zentry.billing.types import AT_REST, SNAPSHOT, STORAGE
+from zentry.billing.types import AT_REST, SNAPSHOT
+from zentry.compute.types import Capabilities
 from zentry.platform.clock import Clock
 from zentry.platform.db import Database, Transaction
 from zentry.platform.errors import Conflict
@@ -28,6 +30,7 @@ from zentry.schema.billing import is_kept_open, segments
 from zentry.schema.vms import is_available, is_stopped, snapshots, vms
 from zentry.vms.repository import VMRepository
 from zentry.vms.service import VMService
+from zentry.vms.snapshots import SnapshotService
 from zentry.vms.snapshots_repository import SnapshotRepository
 
 _log = structlog.get_logger(__name__)
@@ -43,21 +46,24 @@ def _unmetered(table: sa.Table, condition: sa.ColumnElement[bool], meter: str) -
 
 _STOPPED: Final = {meter: _unmetered(vms, is_stopped, meter) for meter in AT_REST}
 _SNAPSHOTS: Final = _unmetered(snapshots, is_available, SNAPSHOT)
-_UNPAID: Final = (
+_unpaid = (
     sa.select(segments.c.resource_id)
-    .where(is_kept_open, segments.c.meter == STORAGE, segments.c.paid_until < sa.bindparam("before"))
+    .where(is_kept_open, segments.c.paid_until < sa.bindparam("before"), vms.c.delete_protection.is_(sa.false()))
     .order_by(segments.c.paid_until)
     .limit(_MOST)
 )
+_UNPAID_VMS: Final = _unpaid.join(vms, vms.c.id == segments.c.resource_id).where(segments.c.meter.in_(AT_REST))
+_UNPAID_SNAPSHOTS: Final = _unpaid.join(vms, vms.c.id == segments.c.vm_id).where(segments.c.meter == SNAPSHOT)
 
 
 class Keeping:
     """Looks after what stands still."""
 
-    def __init__(self, *, database: Database, settings: Settings, clock: Clock) -> None:
+    def __init__(self, *, database: Database, settings: Settings, clock: Clock, capabilities: Capabilities) -> None:
         self._database = database
         self._settings = settings
         self._clock = clock
+        self._capabilities = capabilities
 
     async def run(self, stop: asyncio.Event) -> None:
         """Tick until told to stop."""
@@ -99,18 +105,25 @@ class Keeping:
                 await billing.start_keeping(snapshot.resource)
 
     async def _expire(self) -> int:
+        """Remove what was kept unpaid longer than the grace; what is protected, or a part of it, stays."""
         grace = timedelta(days=self._settings.billing.grace_days)
         async with self._database.read() as tx:
             before = tx.now - grace
-            found = [row.resource_id for row in await _rows(tx, _UNPAID, before=before)]
+            unpaid_vms = [row.resource_id for row in await _rows(tx, _UNPAID_VMS, before=before)]
+            unpaid_snapshots = [row.resource_id for row in await _rows(tx, _UNPAID_SNAPSHOTS, before=before)]
         expired = 0
-        for vm_id in found:
-            try:
+        for vm_id in dict.fromkeys(unpaid_vms):
+            with contextlib.suppress(Conflict):
                 async with self._database.work() as tx:
                     await VMService(tx, self._settings).expire_unpaid_vm(vm_id, before=before)
-            except Conflict:
-                continue
-            expired += 1
+                expired += 1
+        for snapshot_id in unpaid_snapshots:
+            with contextlib.suppress(Conflict):  # Its machine is busy, or one is being made from it: next time.
+                async with self._database.work() as tx:
+                    await SnapshotService(tx, self._settings, self._capabilities).expire_unpaid_snapshot(
+                        snapshot_id, before=before
+                    )
+                expired += 1
         return expired
 
 

@@ -271,12 +271,12 @@ class VMService:
         return await self._delete(vm, caller=None)
 
     async def expire_unpaid_vm(self, vm_id: UUID, *, before: datetime) -> Operation:
-        """Remove a machine whose disk has been kept unpaid since before an instant, or raise `Conflict`."""
+        """Remove a machine whose disk or address has been kept unpaid since before an instant, or raise `Conflict`."""
         vm = await self._vms.find(vm_id)
         if vm is None or vm.delete_protection or vm.status is VMStatus.TERMINATED:
             raise Conflict("The VM is not to be removed.")
         if not await self._billing.is_unpaid_since(vm.id, vm.user_id, before=before):
-            raise Conflict("The disk of the VM is paid for.")
+            raise Conflict("What is kept of the VM is paid for.")
         return await self._delete(vm, caller=None)
 
     async def _get_keys(self, key_ids: Sequence[UUID], *, caller: Caller) -> Sequence[SSHKey]:

@@ -20,7 +20,7 @@ from zentry.vms.changes import VMChangeService
 from zentry.vms.errors import EngineCannot, SnapshotInUse, SnapshotNameTaken, SnapshotNotAvailable, SnapshotNotFound
 from zentry.vms.kinds import DELETE_SNAPSHOTS, RESTORE, SNAPSHOT
 from zentry.vms.states import VMRequest, ensure_allowed
-from zentry.vms.types import Snapshot
+from zentry.vms.types import VM, Snapshot
 
 
 class SnapshotService(VMChangeService):
@@ -93,7 +93,23 @@ class SnapshotService(VMChangeService):
         found = await self._find_snapshot(snapshot_id, caller=caller, right=Right.OPERATE)
         await self._billing.lock_account(found.user_id)  # Whoever makes a machine from it holds this lock as well.
         snapshot = await self.get_snapshot(snapshot_id, caller=caller)
-        vm = await self.get_vm(snapshot.vm_id, caller=caller)
+        return await self._remove(snapshot, await self.get_vm(snapshot.vm_id, caller=caller), caller=caller)
+
+    async def expire_unpaid_snapshot(self, snapshot_id: UUID, *, before: datetime) -> Operation:
+        """Remove a snapshot that has been kept unpaid since before an instant, or raise `Conflict`."""
+        payer_id = await self._snapshots.find_payer(snapshot_id)
+        if payer_id is None:
+            raise Conflict("The snapshot is being removed.")
+        await self._billing.lock_account(payer_id)
+        snapshot = await self._snapshots.find_of_account(snapshot_id, user_id=payer_id)
+        vm = None if snapshot is None else await self._vms.find(snapshot.vm_id)
+        if snapshot is None or vm is None or vm.delete_protection:
+            raise Conflict("The snapshot is not to be removed.")
+        if not await self._billing.is_unpaid_since(snapshot.id, payer_id, before=before):
+            raise Conflict("The snapshot is paid for.")
+        return await self._remove(snapshot, vm, caller=None)
+
+    async def _remove(self, snapshot: Snapshot, vm: VM, *, caller: Caller | None) -> Operation:
         await self._ensure_idle(vm)
         if await self._snapshots.is_being_used(snapshot.id):
             raise SnapshotInUse(snapshot.name)

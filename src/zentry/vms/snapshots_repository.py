@@ -46,6 +46,12 @@ class SnapshotRepository:
         row = (await self._tx.execute(query)).first()
         return None if row is None else _snapshot(row)
 
+    async def find_payer(self, snapshot_id: UUID) -> UUID | None:
+        """Return which account pays for a snapshot."""
+        query = sa.select(snapshots.c.user_id).where(snapshots.c.id == snapshot_id, is_kept)
+        found: UUID | None = (await self._tx.execute(query)).scalar_one_or_none()
+        return found
+
     async def list(
         self, *, caller: Caller, limit: int, vm_id: UUID | None = None, after: tuple[datetime, UUID] | None = None
     ) -> Sequence[Snapshot]:

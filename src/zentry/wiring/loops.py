@@ -102,7 +102,13 @@ def assemble_loops(
             signals=signals,
             owner=owner,
         ),
-        meter=Meter(database=database, settings=settings.billing, clock=clock, on_exhausted=SuspendMachines(settings)),
+        meter=Meter(
+            database=database,
+            settings=settings.billing,
+            clock=clock,
+            sealer=sealer,
+            on_exhausted=SuspendMachines(settings),
+        ),
         budget_watch=BudgetWatch(
             database=database,
             settings=settings.billing,
@@ -149,5 +155,5 @@ def assemble_loops(
         ),
         sequencer=Sequencer(database=database, settings=settings.events, clock=clock, signals=signals),
         alerts=AlertEvaluator(database=database, store=store, settings=settings.monitoring, clock=clock, random=random),
-        keeping=Keeping(database=database, settings=settings, clock=clock),
+        keeping=Keeping(database=database, settings=settings, clock=clock, capabilities=driver.capabilities),
     )
