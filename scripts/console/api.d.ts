@@ -4462,6 +4462,11 @@ export interface components {
              */
             unit_price?: number | null;
             /**
+             * Discount Percent
+             * @description What is taken off; null where the line is not for use.
+             */
+            discount_percent?: number | null;
+            /**
              * Price Version
              * @description The price list.
              */
@@ -6120,8 +6125,31 @@ export interface components {
              * @description Seconds from the segment's start to `period_end`.
              */
             to_second: number;
-            /** Rate Micros Per Hour */
+            /**
+             * Quantity
+             * @description How many units of the price at once: 1 machine, or GiB.
+             */
+            quantity: number;
+            /**
+             * Discount Basis Points
+             * @description Hundredths of a percent that are taken off the account's rates.
+             */
+            discount_basis_points: number;
+            /**
+             * List Rate Micros Per Hour
+             * @description Price × quantity.
+             */
+            list_rate_micros_per_hour: number;
+            /**
+             * Rate Micros Per Hour
+             * @description floor(list rate × (10000 - discount) / 10000).
+             */
             rate_micros_per_hour: number;
+            /**
+             * Rate Formula
+             * @description That arithmetic, with its numbers.
+             */
+            rate_formula: string;
             /**
              * Cumulated From Micros
              * @description floor(rate × from_second / 3600).
@@ -6169,13 +6197,13 @@ export interface components {
             item: string;
             /**
              * Unit
-             * @description `hour`: micro-credits per hour; `each`: per piece.
+             * @description Micro-credits per `hour`, per `gib_hour` (GiB and hour), or `each` piece.
              * @example hour
              */
             unit: string;
             /**
              * Micros
-             * @description Micro-credits per unit.
+             * @description Micro-credits per unit, as listed, before any discount.
              * @example 50000
              */
             micros: number;
@@ -7005,9 +7033,11 @@ export interface components {
          *       "created_at": "2026-01-31T13:00:00Z",
          *       "description": "Usage of small: 3600 s at 0.05 per hour",
          *       "difference_micros": 0,
+         *       "discount_micros": 0,
          *       "entries": [],
          *       "events": [],
          *       "formula": "-(floor(50000 × 3600 / 3600) - floor(50000 × 0 / 3600) = 50000 - 0 = 50000)",
+         *       "list_amount_micros": -50000,
          *       "recomputed_micros": -50000,
          *       "record_id": "01936b5e-7d5b-7cc0-a6f1-1f2f4b7a9a10",
          *       "refunded_micros": 0,
@@ -7034,6 +7064,16 @@ export interface components {
              * @description The same in micro-credits.
              */
             amount_micros: number;
+            /**
+             * List Amount Micros
+             * @description The amount without the discount.
+             */
+            list_amount_micros: number;
+            /**
+             * Discount Micros
+             * @description What the discount has spared: `amount_micros` - `list_amount_micros`.
+             */
+            discount_micros: number;
             /**
              * Created At
              * Format: date-time
@@ -9445,6 +9485,32 @@ export interface components {
             rate_micros_per_hour: number | null;
             /** Price Version */
             price_version: number | null;
+            /**
+             * Meter
+             * @description What was metered: `compute`, `storage`, `address` or `snapshot`.
+             */
+            meter?: string | null;
+            /**
+             * Unit
+             * @description What the price is for.
+             * @example hour
+             */
+            unit?: string | null;
+            /**
+             * Quantity
+             * @description How many units at once.
+             */
+            quantity?: number | null;
+            /**
+             * Price Micros
+             * @description Micro-credits for one unit, as listed.
+             */
+            price_micros?: number | null;
+            /**
+             * Discount Basis Points
+             * @description Hundredths of a percent taken off the rate.
+             */
+            discount_basis_points?: number | null;
             /** Lines */
             lines: number;
             /** Seconds */
@@ -9488,6 +9554,32 @@ export interface components {
             period_start: string | null;
             /** Period End */
             period_end: string | null;
+            /**
+             * Unit
+             * @description What the price is for.
+             * @example hour
+             */
+            unit?: string | null;
+            /**
+             * Quantity
+             * @description How many units at once.
+             */
+            quantity?: number | null;
+            /**
+             * Price Micros
+             * @description Micro-credits for one unit, as listed.
+             */
+            price_micros?: number | null;
+            /**
+             * Discount Basis Points
+             * @description Hundredths of a percent taken off the rate.
+             */
+            discount_basis_points?: number | null;
+            /**
+             * List Amount Micros
+             * @description The amount without the discount.
+             */
+            list_amount_micros: number;
             /** Amount */
             amount: number;
             /** Amount Micros */
@@ -19857,7 +19949,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example id,created_at,action_type,amount,amount_micros,description,vm_id,project_id,resource_type,period_start,period_end,seconds,rate_micros_per_hour,unit,price_version */
+                    /** @example id,created_at,action_type,amount,amount_micros,description,vm_id,project_id,resource_type,period_start,period_end,seconds,rate_micros_per_hour,unit,price_version,price_unit,quantity,price_micros,discount_basis_points,list_amount_micros */
                     "text/csv": string;
                 };
             };
