@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,9 +16,11 @@ import httpx
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Route, expect
 
 from tests.support.browser import browsing
-from tests.support.program import run, serving
+from tests.support.past import Past
+from tests.support.program import serving
 
 PASSWORD: Final = "correct horse battery"
+EXPECT_MS: Final = 15_000
 SETTINGS: Final = {
     "ZENTRY_SECURITY__BCRYPT_COST": "4",
     "ZENTRY_LIMITS__SIGNIN_PER_MINUTE": "0",
@@ -25,7 +30,13 @@ SETTINGS: Final = {
     "ZENTRY_SIMULATOR__ACTION_SECONDS": "0",
     "ZENTRY_MONITORING__SAMPLE_SECONDS": "1",
 }
+VETERAN: Final = "veteran@example.com"
+ADMIN: Final = "grace@example.com"
+PAST: Final = Past(email=VETERAN, admin_email=ADMIN, password=PASSWORD, machines={"old-1": "small"}, runs_days=1)
+"""What has happened on the server of the tests: a machine that ran for a day, in a month that is closed by now."""
 _TIMEOUT_MS: Final = 10_000
+_TRIES: Final = 100
+_PAUSE_SECONDS: Final = 0.1
 _numbers = itertools.count(1)
 
 # Written before any script of the page runs: what an injected script would set, and what the policy refused.
@@ -67,7 +78,6 @@ class ConsoleUnderTest:
     hosts: set[str] = field(default_factory=set)
     token: str = ""
     _clients: list[httpx.Client] = field(default_factory=list)
-    _admin: Person | None = None
 
     def person(self, name: str = "Ada Lovelace") -> Person:
         """Sign somebody up."""
@@ -75,15 +85,24 @@ class ConsoleUnderTest:
         answer = httpx.post(f"{self.url}/auth/signup", json={"email": email, "name": name, "password": PASSWORD})
         return self._person(email, answer.raise_for_status().json())
 
+    def known(self, email: str) -> Person:
+        """Return somebody who was here before."""
+        answer = httpx.post(f"{self.url}/auth/login", json={"email": email, "password": PASSWORD})
+        return self._person(email, answer.raise_for_status().json())
+
     def admin(self) -> Person:
-        """Return the administrator, made with the program as an operator makes one."""
-        if self._admin is None:
-            person = self.person("Grace Hopper")
-            arguments = ("admin", "create", "--email", person.email, "--data-dir", "cloud", "--password-stdin")
-            done = run(*arguments, cwd=self.directory, given=f"{PASSWORD}\n", **SETTINGS)
-            assert done.returncode == 0, done.stderr
-            self._admin = person
-        return self._admin
+        """Return the administrator of a cloud with a past."""
+        return self.known(ADMIN)
+
+    def mailed(self, email: str) -> str:
+        """Return the newest mail to somebody, as soon as it is there."""
+        for _ in range(_TRIES):
+            files = sorted((self.directory / "cloud" / "mail").glob("*.eml"), key=lambda file: file.stat().st_mtime_ns)
+            mails = [message_from_bytes(file.read_bytes(), policy=default) for file in files]
+            if found := [mail.get_content() for mail in mails if mail["To"] == email]:
+                return str(found[-1])
+            time.sleep(_PAUSE_SECONDS)
+        raise AssertionError(f"no mail to {email}")
 
     def page(self, **how: Any) -> Page:
         """Open an empty page of a fresh browser."""

@@ -9,6 +9,7 @@ const KEPT = 60;
 /**
  * @typedef {object} Entry
  * @property {string} path
+ * @property {unknown} body - what is sent with a question that is asked by POST
  * @property {import("@preact/signals").Signal<any>} data
  * @property {import("@preact/signals").Signal<ApiError | null>} error
  * @property {string} etag
@@ -21,12 +22,13 @@ const KEPT = 60;
 /** @type {Map<string, Entry>} */
 const entries = new Map();
 
-/** @param {string} path @returns {Entry} */
-function entryOf(path) {
-  let entry = entries.get(path);
+/** @param {string} path @param {unknown} body @returns {Entry} */
+function entryOf(path, body) {
+  const key = body === undefined ? path : `${path} ${JSON.stringify(body)}`;
+  let entry = entries.get(key);
   if (entry === undefined) {
-    entry = { path, data: signal(undefined), error: signal(null), etag: "", users: 0, at: 0, asked: 0, reading: null };
-    entries.set(path, entry);
+    entry = { path, body, data: signal(undefined), error: signal(null), etag: "", users: 0, at: 0, asked: 0, reading: null };
+    entries.set(key, entry);
     forget();
   }
   return entry;
@@ -34,8 +36,8 @@ function entryOf(path) {
 
 function forget() {
   if (entries.size <= KEPT) return;
-  for (const [path, entry] of entries) {
-    if (entry.users === 0) entries.delete(path);
+  for (const [key, entry] of entries) {
+    if (entry.users === 0) entries.delete(key);
     if (entries.size <= KEPT) return;
   }
 }
@@ -52,7 +54,8 @@ function read(entry) {
 async function readNow(entry) {
   const mine = ++entry.asked;
   try {
-    const answer = await request("GET", entry.path, { etag: entry.etag });
+    const asks = entry.body !== undefined;
+    const answer = await request(asks ? "POST" : "GET", entry.path, asks ? { body: entry.body, key: "" } : { etag: entry.etag });
     if (mine !== entry.asked) return;
     if (answer.status !== 304) {
       entry.data.value = answer.data;
@@ -68,13 +71,14 @@ async function readNow(entry) {
 }
 
 /**
- * Show what lies under a path. `every` is how often it is read again while the event stream is away, in seconds.
+ * Show what lies under a path. `every` is how often it is read again while the event stream is away, in seconds; a
+ * `body` makes it a question that changes nothing and is asked by POST, such as that for a price.
  * @param {string | null} path
- * @param {{every?: number}} [how]
+ * @param {{every?: number, body?: unknown}} [how]
  * @returns {{data: any, error: ApiError | null, reload: () => Promise<void>}}
  */
-export function useResource(path, { every = 0 } = {}) {
-  const entry = path === null ? null : entryOf(path);
+export function useResource(path, { every = 0, body } = {}) {
+  const entry = path === null ? null : entryOf(path, body);
   useEffect(() => {
     if (entry === null) return undefined;
     entry.users += 1;

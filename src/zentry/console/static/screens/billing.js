@@ -1,5 +1,5 @@
 // Money: what there is, how fast it goes, and where every cent went.
-import { ApiError, address, post } from "../core/api.js";
+import { address, post } from "../core/api.js";
 import { download } from "../core/download.js";
 import { date, duration, money, number, plural, words } from "../core/format.js";
 import { Icon } from "../core/icons.js";
@@ -7,26 +7,32 @@ import { invalidate, useResource } from "../core/resource.js";
 import { link, place, setQuery } from "../core/router.js";
 import { html, useEffect, useState } from "../core/view.js";
 import { Bones, Button, Card, curl, Empty, Head, Loaded, Money, Notice, Select, Stat, Tabs, TextField, Time } from "../ui/basics.js";
-import { attempt, Dialog, toast } from "../ui/overlays.js";
+import { FormDialog, lazy } from "../ui/form.js";
+import { attempt, toast } from "../ui/overlays.js";
 import { Explain } from "./explain.js";
 import { useNames } from "./happenings.js";
 import { Grants, Prices } from "./prices.js";
+import { Redeem } from "./redeem.js";
 import { Statement, Statements } from "./statements.js";
 import { Usage } from "./usage.js";
 
-const TABS = /** @type {[string, string][]} */ ([["/billing", "Overview"], ["/billing/history", "History"], ["/billing/statements", "Statements"], ["/billing/prices", "Prices"]]);
+const TABS = /** @type {[string, string][]} */ ([["/billing", "Overview"], ["/billing/history", "History"], ["/billing/statements", "Statements"], ["/billing/budgets", "Budgets"], ["/billing/forecast", "Forecast"], ["/billing/prices", "Prices"]]);
 const KINDS = /** @type {[string, string][]} */ ([["", "All lines"], ["vm_usage", "Use of machines"], ["vm_create", "Creation of machines"], ["credit_add", "Credit added"], ["credit_deduct", "Credit deducted"]]);
+const Budgets = lazy(() => import("./budgets.js"), "Budgets");
+const Forecast = lazy(() => import("./forecast.js"), "Forecast");
 const PAGE = 25;
 const LOW = 5;
 
 /** @param {{tab?: string, id?: string}} properties */
 export default function Billing({ tab = "", id }) {
-  const View = id ? Statement : ({ history: History, statements: Statements, prices: Prices }[tab] ?? Overview);
+  const View = id ? Statement : ({ history: History, statements: Statements, budgets: Budgets, forecast: Forecast, prices: Prices }[tab] ?? Overview);
   const adding = place.value.query.get("add") === "1";
-  return html`<${Head} title="Billing" actions=${html`<${Button} kind="primary" icon="plus" onClick=${() => setQuery({ add: "1" })}>Add credit<//>`}><p class="soft">Prepaid by the second. The balance cannot go below zero.</p><//>
+  const redeeming = place.value.query.get("redeem") === "1";
+  return html`<${Head} title="Billing" actions=${html`<${Button} icon="gift" onClick=${() => setQuery({ redeem: "1" })}>Redeem voucher<//><${Button} kind="primary" icon="plus" onClick=${() => setQuery({ add: "1" })}>Add credit<//>`}><p class="soft">Prepaid by the second. The balance cannot go below zero.</p><//>
     <${Tabs} label="About billing" tabs=${TABS} current=${tab ? `/billing/${tab}` : "/billing"} />
     <${View} id=${id} />
-    ${adding && html`<${AddCredit} onClose=${() => setQuery({ add: null })} />`}`;
+    ${adding && html`<${AddCredit} onClose=${() => setQuery({ add: null })} />`}
+    ${redeeming && html`<${Redeem} onClose=${() => setQuery({ redeem: null })} />`}`;
 }
 
 /** Seconds between two readings of the balance, so that it runs between them as it does on the server. @param {any} credits */
@@ -123,25 +129,16 @@ function History() {
 function AddCredit({ onClose }) {
   const [amount, setAmount] = useState("20");
   const [description, setDescription] = useState("");
-  const [error, setError] = useState(/** @type {ApiError | null} */ (null));
   const credits = useResource("/billing/credits").data;
   const wanted = Number(amount);
   const isAmount = Number.isFinite(wanted) && wanted > 0;
-  const go = async () => {
-    try {
-      const done = await post("/billing/credits/add", { amount: wanted, description });
-      toast(done.message, "good");
-      void invalidate("/billing");
-      onClose();
-    } catch (failure) {
-      if (!(failure instanceof ApiError)) throw failure;
-      setError(failure);
-    }
+  const does = async () => {
+    toast((await post("/billing/credits/add", { amount: wanted, description })).message, "good");
+    void invalidate("/billing");
   };
-  return html`<${Dialog} title="Add credit" onClose=${onClose} onSubmit=${go} foot=${html`<${Button} onClick=${onClose}>Cancel<//><${Button} type="submit" kind="primary" disabled=${!isAmount}>Add ${isAmount ? money(wanted) : ""}<//>`}>
-    ${error && html`<${Notice} kind="bad" icon="alert">${error.message}<//>`}
-    <${TextField} label="Amount" autofocus inputmode="decimal" value=${amount} onInput=${setAmount} problem=${amount && !isAmount ? "Write an amount above zero." : error?.of("amount")} />
-    <${TextField} label="What for" hint="It is written on the line of the bill." value=${description} onInput=${setDescription} problem=${error?.of("description")} />
-    ${credits ? isAmount && html`<p class="soft number">The balance becomes ${money(credits.current_credits + wanted)}.</p>` : html`<${Bones} lines=${1} />`}
+  return html`<${FormDialog} title="Add credit" verb=${`Add ${isAmount ? money(wanted) : ""}`} onClose=${onClose} does=${does} ready=${isAmount} fields=${["amount", "description"]}>
+    ${(/** @type {any} */ error) => html`<${TextField} label="Amount" autofocus inputmode="decimal" value=${amount} onInput=${setAmount} problem=${amount && !isAmount ? "Write an amount above zero." : error?.of("amount")} />
+      <${TextField} label="What for" hint="It is written on the line of the bill." value=${description} onInput=${setDescription} problem=${error?.of("description")} />
+      ${credits ? isAmount && html`<p class="soft number">The balance becomes ${money(credits.current_credits + wanted)}.</p>` : html`<${Bones} lines=${1} />`}`}
   <//>`;
 }

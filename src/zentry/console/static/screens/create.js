@@ -1,23 +1,22 @@
 // A new machine: what it is, what it costs by the hour and the month, and when the credit ends with it.
 import { ApiError, newKey, post } from "../core/api.js";
 import { create } from "../core/fleet.js";
-import { dateTime, duration, memory, money } from "../core/format.js";
+import { dateTime, duration, memory, money, number } from "../core/format.js";
 import { Icon } from "../core/icons.js";
 import { invalidate, useResource } from "../core/resource.js";
-import { link } from "../core/router.js";
+import { link, place } from "../core/router.js";
 import { html, useRef, useState } from "../core/view.js";
-import { Bones, Button, Check, Notice, Select, TextField } from "../ui/basics.js";
+import { Bones, Button, Check, Notice, Select, TextField, Trouble } from "../ui/basics.js";
 import { Dialog, toast } from "../ui/overlays.js";
 import { parseLabels } from "./machine-actions.js";
 
-const HOURS_OF_A_MONTH = 24 * 30;
 const HOUR_MS = 3_600_000;
 
 /** @param {{onClose: () => void}} properties */
 export function Create({ onClose }) {
   const types = useResource("/instance-types").data;
   const images = useResource("/images").data;
-  const projects = useResource("/projects").data;
+  const projects = useResource("/projects").data?.filter((/** @type {any} */ one) => one.role !== "viewer");
   const keys = useResource("/ssh-keys").data;
   const [form, setForm] = useState(/** @type {Record<string, any>} */ ({ name: "", type: "", image: "", project: "", newProject: "default", keys: null, labels: "", protect: false, data: "" }));
   const [error, setError] = useState(/** @type {ApiError | null} */ (null));
@@ -30,7 +29,10 @@ export function Create({ onClose }) {
   const ready = types && images && projects;
   const type = form.type || types?.[0]?.name || "";
   const image = form.image || newest(images) || "";
-  const project = form.project || projects?.[0]?.id || "";
+  const named = place.value.query.get("project");
+  const owner = (projects ?? []).find((/** @type {any} */ one) => one.id === (form.project || named)) ?? projects?.[0];
+  const project = owner?.id ?? "";
+  const quote = useResource(type ? "/billing/quote" : null, { every: 30, body: { instance_type: type } });
   const labels = parseLabels(form.labels);
   const chosenKeys = form.keys ?? (keys ?? []).map((/** @type {any} */ one) => one.id);
 
@@ -39,13 +41,13 @@ export function Create({ onClose }) {
     setBusy(true);
     setError(null);
     try {
-      const owner = project || (await post("/projects", { name: form.newProject || "default" })).id;
+      const into = project || (await post("/projects", { name: form.newProject || "default" })).id;
       const vm = await create(
         {
           name: form.name.trim(),
           instance_type: type,
           image,
-          project_id: owner,
+          project_id: into,
           ...(chosenKeys.length > 0 ? { ssh_keys: chosenKeys } : {}),
           ...(Object.keys(labels).length > 0 ? { labels } : {}),
           ...(form.protect ? { delete_protection: true } : {}),
@@ -64,7 +66,7 @@ export function Create({ onClose }) {
   };
 
   return html`<${Dialog} title="Create a machine" large onClose=${onClose} onSubmit=${submit}
-    foot=${html`<${InShort} type=${types?.find((/** @type {any} */ one) => one.name === type)} /><${Button} onClick=${onClose}>Cancel<//><${Button} type="submit" kind="primary" busy=${busy} icon=${busy ? "busy" : "plus"} disabled=${!ready}>Create machine<//>`}>
+    foot=${html`<${InShort} quote=${quote.data} /><${Button} onClick=${onClose}>Cancel<//><${Button} type="submit" kind="primary" busy=${busy} icon=${busy ? "busy" : "plus"} disabled=${!ready}>Create machine<//>`}>
     ${error && html`<${Notice} kind="bad" icon="alert">${error.message} ${error.code === "INSUFFICIENT_CREDITS" && html`<a href=${link("/billing")} onClick=${onClose}>Add credit</a>`}<//>`}
     ${!ready
       ? html`<${Bones} lines=${6} />`
@@ -89,7 +91,7 @@ export function Create({ onClose }) {
               </div>
             </details>
           </div>
-          <${Quote} type=${types.find((/** @type {any} */ one) => one.name === type)} />
+          <${Quote} of=${quote} isOthers=${owner !== undefined && owner.role !== "owner"} />
         </div>`}
   <//>`;
 }
@@ -116,32 +118,28 @@ const Sizes = ({ types, value, onChange }) => html`<fieldset class="stack tight"
   </div>
 </fieldset>`;
 
-/** The price where the column beside the form has no place: on a phone. @param {{type: any}} properties */
-const InShort = ({ type }) => type && html`<p class="phone-only grow small number"><strong>${money(type.price_per_hour)}</strong> per hour, ${money(type.price_per_hour * HOURS_OF_A_MONTH)} a month</p>`;
+/** The price where the column beside the form has no place: on a phone. @param {{quote: any}} properties */
+const InShort = ({ quote }) => quote && html`<p class="phone-only grow small number"><strong>${money(quote.price_per_hour)}</strong> per hour, ${money(quote.price_per_30_days)} a month</p>`;
 
-/** What it costs, before the click. @param {{type: any}} properties */
-function Quote({ type }) {
-  const credits = useResource("/billing/credits", { every: 15 }).data;
-  const price = useResource("/vms/pricing/info").data;
-  if (!type || !credits) return html`<aside class="quote" aria-label="Price"><${Bones} lines=${4} /></aside>`;
-  const hourly = type.price_per_hour;
-  const fee = price?.billing_details.create_fee ?? 0;
-  const left = credits.current_credits - credits.accrued_cost - fee;
-  const burn = credits.burn_rate_per_hour + hourly;
-  const hours = burn > 0 ? left / burn : null;
-  const needed = fee + (hourly * (price?.billing_details.window_seconds ?? 3600)) / 3600;
-  const short = credits.available_credits < needed;
+/** What it costs, before the click, as the server works it out. @param {{of: any, isOthers: boolean}} properties */
+function Quote({ of, isOthers }) {
+  const told = of.data;
+  if (!told) return html`<aside class="quote" aria-label="Price">${of.error ? html`<${Trouble} error=${of.error} again=${of.reload} />` : html`<${Bones} lines=${4} />`}</aside>`;
   return html`<aside class="quote" aria-label="Price">
-    <div class="price"><strong>${money(hourly)}</strong><span class="faint">per hour</span></div>
+    <div class="price"><strong>${money(told.price_per_hour)}</strong><span class="faint">per hour</span></div>
     <dl class="facts">
-      <dt>A month</dt><dd class="number">${money(hourly * HOURS_OF_A_MONTH)}</dd>
-      ${fee > 0 && html`<dt>Once</dt><dd class="number">${money(fee)}</dd>`}
-      <dt>Credit now</dt><dd class="number">${money(credits.available_credits)}</dd>
-      <dt>All that runs</dt><dd class="number">${money(burn)}/h</dd>
-      <dt>Credit ends</dt><dd class="number">${hours === null ? "never" : html`in ${duration(hours)}<br /><span class="faint small">${dateTime(Date.now() + hours * HOUR_MS)}</span>`}</dd>
+      <dt>A month</dt><dd class="number">${money(told.price_per_30_days)}</dd>
+      ${told.create_fee > 0 && html`<dt>Once</dt><dd class="number">${money(told.create_fee)}</dd>`}
+      ${told.discount_percent > 0 && html`<dt>Discount</dt><dd class="number">${number(told.discount_percent, 2)} %</dd>`}
+      <dt>Free credit</dt><dd class="number">${money(told.available)}</dd>
+      <dt>Held at once</dt><dd class="number">${money(told.hold)}</dd>
+      <dt>Credit ends</dt><dd class="number">${told.credit_would_end_at ? html`in ${duration((Date.parse(told.credit_would_end_at) - Date.now()) / HOUR_MS)}<br /><span class="faint small">${dateTime(told.credit_would_end_at)}</span>` : "not within a year"}</dd>
+      <dt>Without it</dt><dd class="number faint small">${told.credit_ends_at ? dateTime(told.credit_ends_at) : "not within a year"}</dd>
     </dl>
-    ${short
-      ? html`<${Notice} kind="warn" icon="alert">${money(needed)} must be free to start it. <a href=${link("/billing")}>Add credit</a><//>`
-      : html`<p class="small soft">Billed by the second, from the first running instant until you stop it.</p>`}
+    ${isOthers
+      ? html`<${Notice} icon="users">The owner of this project pays, from their credit and not from yours.<//>`
+      : told.is_affordable
+        ? html`<p class="small soft">Billed by the second, from the first running instant until you stop it.</p>`
+        : html`<${Notice} kind="warn" icon="alert">${money(told.required)} must be free to start it. <a href=${link("/billing")}>Add credit</a><//>`}
   </aside>`;
 }

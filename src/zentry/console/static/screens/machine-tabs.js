@@ -20,6 +20,7 @@ const CHARTS = [
   ["Disk throughput", ["disk_read", "disk_write"], rate, undefined],
 ];
 const BRIEF = 3;
+const MOST_STATES = 200;
 
 /** @param {{vm: any, brief?: boolean}} properties */
 export function Metrics({ vm, brief = false }) {
@@ -88,6 +89,26 @@ export function Operations({ vm }) {
               )}
             </tbody>
           </table></div>`}
+  <//>`;
+}
+
+/** From which state to which, when, and why: the newest first. @param {{vm: any}} properties */
+export function States({ vm }) {
+  const [limit, setLimit] = useState(50);
+  const where = path`/vms/${vm.id}/transitions`;
+  const found = useResource(`${where}?limit=${limit}`, { every: 8 });
+  return html`<${Loaded} of=${found}>
+    ${(/** @type {any} */ data) =>
+      data.transitions.length === 0
+        ? html`<${Empty} icon="clock" title="Nothing has changed yet" command=${curl("GET", where)}>Each change of state is kept with its cause: who asked, which operation, or what the platform found.<//>`
+        : html`<ol class="lines">${data.transitions.map(
+            (/** @type {any} */ one) => html`<li key=${one.position}>
+              <span class="grow"><span class="row wrap">${one.from ? html`<${State} state=${one.from} />` : html`<span class="faint small">new</span>`}<span aria-label="to">→</span><${State} state=${one.to} /><span class="small soft">${words(one.kind)}</span></span>
+                <span class="small faint wrap-any">${[one.operation_kind && words(one.operation_kind.replace("vms.", "")), one.cause !== "user" && words(one.cause), one.reason, one.error_message].filter(Boolean).join(" · ")}</span></span>
+              <span class="faint small number right"><${Time} at=${one.at} plain /></span>
+            </li>`,
+          )}</ol>
+          ${data.next_cursor !== null && limit < MOST_STATES && html`<footer class="row end body"><${Button} kind="little" onClick=${() => setLimit(MOST_STATES)}>Older<//></footer>`}`}
   <//>`;
 }
 

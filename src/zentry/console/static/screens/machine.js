@@ -9,7 +9,7 @@ import { html, useEffect, useState } from "../core/view.js";
 import { Bones, Button, Card, Check, Copy, Empty, Head, MachineState, Meter, Notice, Select, Tabs, TextField, Time, Trouble } from "../ui/basics.js";
 import { attempt, confirm, Dialog, Menu, toast } from "../ui/overlays.js";
 import { actOne, labelText, parseLabels, VERBS } from "./machine-actions.js";
-import { Console, Costs, Metrics, Operations, Snapshots } from "./machine-tabs.js";
+import { Console, Costs, Metrics, Operations, Snapshots, States } from "./machine-tabs.js";
 import { Happenings } from "./happenings.js";
 
 /** @param {{id: string, tab?: string}} properties */
@@ -47,7 +47,7 @@ export default function Machine({ id, tab = "" }) {
     ${vm.active_operation && html`<${Underway} operation=${vm.active_operation} />`}
     ${vm.stop_reason === "credit" && vm.status === "stopped" && html`<${Notice} kind="warn" icon="alert">It was stopped because the credit ended, and starts again by itself when there is some. <a href="billing" onClick=${toBilling}>Add credit</a><//>`}
     ${vm.status === "error" && html`<${Notice} kind="bad" icon="alert">The machine has failed. The operations say why; you can start it again, or delete it.<//>`}
-    <${Tabs} label="About this machine" current=${tab ? `${base}/${tab}` : base} tabs=${[[base, "Overview"], [`${base}/metrics`, "Metrics"], [`${base}/operations`, "Operations"], [`${base}/events`, "Events"], [`${base}/console`, "Console"], [`${base}/snapshots`, "Snapshots"], [`${base}/costs`, "Costs"]]} />
+    <${Tabs} label="About this machine" current=${tab ? `${base}/${tab}` : base} tabs=${[[base, "Overview"], [`${base}/metrics`, "Metrics"], [`${base}/operations`, "Operations"], [`${base}/states`, "States"], [`${base}/events`, "Events"], [`${base}/console`, "Console"], [`${base}/snapshots`, "Snapshots"], [`${base}/costs`, "Costs"]]} />
     <${Tab} vm=${vm} tab=${tab} />
     ${asking === "resize" && html`<${Resize} vm=${vm} onClose=${() => setAsking("")} />`}
     ${asking === "rebuild" && html`<${Rebuild} vm=${vm} onClose=${() => setAsking("")} />`}
@@ -71,6 +71,7 @@ const Underway = ({ operation }) => html`<div class="notice" role="status">
 function Tab({ vm, tab }) {
   if (tab === "metrics") return html`<${Metrics} vm=${vm} />`;
   if (tab === "operations") return html`<${Card} title="Operations" pad=${false}><${Operations} vm=${vm} /><//>`;
+  if (tab === "states") return html`<${Card} title="Every change of its state" pad=${false}><${States} vm=${vm} /><//>`;
   if (tab === "events") return html`<${Card} title="Events" pad=${false}><${Happenings} limit=${100} of=${vm.id} /><//>`;
   if (tab === "console") return html`<${Console} vm=${vm} />`;
   if (tab === "snapshots") return html`<${Snapshots} vm=${vm} />`;

@@ -1,12 +1,15 @@
-// One project: its machines, its quotas, and how it ends.
+// One project: its machines, its people, its quotas, and how it ends.
 import { path, put, remove } from "../core/api.js";
 import { date, money, plural } from "../core/format.js";
 import { invalidate, useResource } from "../core/resource.js";
 import { link, navigate } from "../core/router.js";
+import { isAdmin } from "../core/session.js";
 import { html, useEffect, useState } from "../core/view.js";
-import { Bones, Button, Card, Empty, Head, MachineState, Notice, Stat, TextField, Trouble } from "../ui/basics.js";
-import { attempt, confirm, Dialog, toast } from "../ui/overlays.js";
-import { Quotas } from "./quotas.js";
+import { Bones, Button, Card, curl, Empty, Head, MachineState, Notice, Stat, TextField, Trouble } from "../ui/basics.js";
+import { FormDialog } from "../ui/form.js";
+import { attempt, confirm, toast } from "../ui/overlays.js";
+import { Members, Transfer } from "./members.js";
+import { ChangeQuotas, Quotas } from "./quotas.js";
 
 /** @param {{id: string}} properties */
 export default function Project({ id }) {
@@ -19,9 +22,12 @@ export default function Project({ id }) {
     return html`<${Head} title="Project" crumbs=${[["/projects", "Projects"]]} />${found.error ? html`<${Trouble} error=${found.error} again=${found.reload} />` : html`<${Card}><${Bones} lines=${6} /><//>`}`;
   }
   const machines = project.vms.filter((/** @type {any} */ vm) => vm.status !== "terminated");
-  return html`<${Head} title=${project.name} crumbs=${[["/projects", "Projects"]]} actions=${html`<${Button} onClick=${() => setEditing(true)}>Edit<//><${Button} kind="primary" icon="plus" onClick=${() => navigate("/machines?create=1")}>Create machine<//>`}>
+  const manages = ["owner", "admin"].includes(project.role);
+  const works = project.role !== "viewer";
+  return html`<${Head} title=${project.name} crumbs=${[["/projects", "Projects"]]} actions=${html`${manages && html`<${Button} onClick=${() => setEditing(true)}>Edit<//>`}${works && html`<${Button} kind="primary" icon="plus" onClick=${() => navigate(`/machines?create=1&project=${id}`)}>Create machine<//>`}`}>
       <p class="soft wrap-any">${project.description || `Since ${date(project.created_at)}`}</p>
     <//>
+    <${Transfer} project=${project} />
     <div class="grid stats">
       <${Stat} label="Machines" icon="machine" value=${machines.length} note=${`${project.active_vm_count} running`} />
       <${Stat} label="Burn rate" icon="bolt" value=${html`${money(statistics?.running_cost_per_hour)} <small>per hour</small>`} />
@@ -30,12 +36,13 @@ export default function Project({ id }) {
     <div class="grid lead">
       <${Card} title="Machines" pad=${false} actions=${html`<${Button} kind="bare little" href=${`/machines?project=${id}`}>In the list<//>`}>
         ${machines.length === 0
-          ? html`<${Empty} icon="machine" title="No machines in this project" action=${html`<${Button} kind="primary" icon="plus" onClick=${() => navigate("/machines?create=1")}>Create machine<//>`} />`
+          ? html`<${Empty} icon="machine" title="No machines in this project" action=${works && html`<${Button} kind="primary" icon="plus" onClick=${() => navigate(`/machines?create=1&project=${id}`)}>Create machine<//>`} command=${curl("POST", "/vms", { name: "web-1", instance_type: "small", image: "debian-12", project_id: id })}>Whatever is started in it counts against its quotas, and its owner pays.<//>`
           : html`<ul class="lines">${machines.slice(0, 100).map((/** @type {any} */ vm) => html`<li key=${vm.id}><span class="grow"><a class="strong wrap-any" href=${link(`/machines/${vm.id}`)}>${vm.name}</a><br /><span class="small faint">${vm.instance_type} · ${vm.image} · ${vm.ip_address}</span></span><${MachineState} vm=${vm} /></li>`)}</ul>`}
       <//>
       <div class="stack">
-        <${Card} title="Quotas"><${Quotas} path=${path`/projects/${id}/quotas`} /><//>
-        <${End} project=${project} />
+        <${Members} project=${project} />
+        <${Card} title="Quotas" actions=${isAdmin.value && html`<${ChangeQuotas} read=${path`/projects/${id}/quotas`} write=${path`/admin/projects/${id}/quotas`} />`}><${Quotas} path=${path`/projects/${id}/quotas`} /><//>
+        ${project.role === "owner" && html`<${End} project=${project} />`}
       </div>
     </div>
     ${editing && html`<${Edit} project=${project} onClose=${() => setEditing(false)} />`}`;
@@ -69,13 +76,13 @@ function End({ project }) {
 function Edit({ project, onClose }) {
   const [name, setName] = useState(project.name);
   const [description, setDescription] = useState(project.description);
-  const go = async () => {
-    if ((await attempt(() => put(path`/projects/${project.id}`, { ...(name === project.name ? {} : { name }), description }), "Saved")) === undefined) return;
+  const does = async () => {
+    await put(path`/projects/${project.id}`, { ...(name === project.name ? {} : { name }), description });
+    toast("Saved", "good");
     void invalidate("/projects");
-    onClose();
   };
-  return html`<${Dialog} title=${`Edit ${project.name}`} onClose=${onClose} onSubmit=${go} foot=${html`<${Button} onClick=${onClose}>Cancel<//><${Button} type="submit" kind="primary">Save<//>`}>
-    <${TextField} label="Name" autofocus value=${name} onInput=${setName} />
-    <${TextField} label="Description" multiline value=${description} onInput=${setDescription} />
+  return html`<${FormDialog} title=${`Edit ${project.name}`} verb="Save" onClose=${onClose} does=${does} fields=${["name", "description"]}>
+    ${(/** @type {any} */ error) => html`<${TextField} label="Name" autofocus value=${name} onInput=${setName} problem=${error?.of("name")} />
+      <${TextField} label="Description" multiline value=${description} onInput=${setDescription} problem=${error?.of("description")} />`}
   <//>`;
 }

@@ -1,8 +1,11 @@
 // How much of what is allowed is used.
+import { patch } from "../core/api.js";
 import { memory, number } from "../core/format.js";
-import { useResource } from "../core/resource.js";
-import { html } from "../core/view.js";
-import { Loaded, Meter } from "../ui/basics.js";
+import { invalidate, useResource } from "../core/resource.js";
+import { html, useState } from "../core/view.js";
+import { Bones, Button, Loaded, Meter, TextField } from "../ui/basics.js";
+import { FormDialog } from "../ui/form.js";
+import { toast } from "../ui/overlays.js";
 
 /** @type {Record<string, [string, (value: number) => string]>} */
 const NAMES = {
@@ -27,5 +30,35 @@ export function Quotas({ path }) {
         </div>`;
       })}
     </div>`}
+  <//>`;
+}
+
+/** A button with which an administrator sets them. @param {{read: string | null, write: string}} properties - `read` where they can be seen, for those that can */
+export function ChangeQuotas({ read, write }) {
+  const [open, setOpen] = useState(false);
+  return html`<${Button} kind="little" icon="settings" onClick=${() => setOpen(true)}>Change<//>${open && html`<${SetQuotas} read=${read} write=${write} onClose=${() => setOpen(false)} />`}`;
+}
+
+/** @param {{read: string | null, write: string, about?: string, onClose: () => void}} properties */
+export function SetQuotas({ read, write, about = "", onClose }) {
+  const now = useResource(read).data?.quotas;
+  const [wanted, setWanted] = useState(/** @type {Record<string, string>} */ ({}));
+  const shown = Object.keys(NAMES).filter((name) => (read === null || now?.some((/** @type {any} */ one) => one.resource === name)) && (name !== "projects" || !write.includes("/projects/")));
+  const changed = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value.trim() !== "").map(([name, value]) => [name, Number(value)]));
+  const does = async () => {
+    await patch(write, changed);
+    toast("The quotas hold from now on", "good");
+    void invalidate("/quotas", "/projects");
+  };
+  return html`<${FormDialog} title=${about ? `Quotas of ${about}` : "Change the quotas"} verb="Set quotas" onClose=${onClose} does=${does} fields=${shown} ready=${Object.keys(changed).length > 0}>
+    ${(/** @type {any} */ error) =>
+      read !== null && now === undefined
+        ? html`<${Bones} lines=${6} />`
+        : html`<p class="soft">What is left empty stays as it is. Below what is in use, nothing is taken away and nothing is added.</p>
+            <div class="grid">${shown.map((name) => {
+              const quota = now?.find((/** @type {any} */ one) => one.resource === name);
+              const unit = { memory_mib: " (MiB)", disk_gib: " (GB)" }[name] ?? "";
+              return html`<${TextField} key=${name} label=${`${NAMES[name][0]}${unit}`} inputmode="numeric" hint=${quota ? `${number(quota.used)} of ${number(quota.maximum)} in use` : undefined} value=${wanted[name] ?? ""} onInput=${(/** @type {string} */ value) => setWanted({ ...wanted, [name]: value })} problem=${error?.of(name)} />`;
+            })}</div>`}
   <//>`;
 }

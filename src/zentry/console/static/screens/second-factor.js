@@ -1,29 +1,11 @@
 // The second factor and the password of the account.
-import { ApiError, post, put } from "../core/api.js";
+import { post, put } from "../core/api.js";
 import { download } from "../core/download.js";
 import { refreshUser, user } from "../core/session.js";
 import { html, useState } from "../core/view.js";
 import { Badge, Button, Card, Copy, Notice, TextField } from "../ui/basics.js";
+import { Refusal, useForm } from "../ui/form.js";
 import { attempt, Dialog, toast } from "../ui/overlays.js";
-
-/** A form whose refusals are shown at its fields. @param {() => Promise<void>} does */
-function useForm(does) {
-  const [error, setError] = useState(/** @type {ApiError | null} */ (null));
-  const go = async (/** @type {Event | undefined} */ event) => {
-    event?.preventDefault();
-    try {
-      await does();
-      setError(null);
-    } catch (failure) {
-      if (!(failure instanceof ApiError)) throw failure;
-      setError(failure);
-    }
-  };
-  return { error, go };
-}
-
-/** @param {{error: ApiError | null}} properties */
-const Refusal = ({ error }) => error && html`<${Notice} kind="bad" icon="alert">${error.message}<//>`;
 
 export function SecondFactor() {
   const [open, setOpen] = useState("");

@@ -1,0 +1,171 @@
+"""Every screen of the console: accessible in every look, within the width of a phone, and markup shown as text."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Page
+
+from tests.support.console import VETERAN, ConsoleUnderTest, Person, go, settled, sign_in
+from zentry.console.files import STATIC
+
+# One server for all tests of the console: they stay on one worker.
+pytestmark = pytest.mark.xdist_group("console")
+
+PAYLOAD: Final = "<img src=x onerror=\"window.broken.push('xss')\"><script>window.broken.push('xss')</script>"
+KEY: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGM6ST7sCFO7xkXpFqQ7ZxkQ3s2nG0rQ5oR4m1bKZ3xT"
+# All rules in the light; what another look can change in the others.
+RULES: Final = {
+    "light": (),
+    "dark": ("color-contrast",),
+    "phone": ("color-contrast", "scrollable-region-focusable", "target-size", "button-name", "link-name"),
+}
+PHONE: Final[dict[str, Any]] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+# Every address of the console. A test compares it with the table in main.js.
+SCREENS: Final = (
+    "/",
+    "/machines",
+    "/machines/:id",
+    "/machines/:id/metrics",
+    "/machines/:id/operations",
+    "/machines/:id/states",
+    "/machines/:id/events",
+    "/machines/:id/console",
+    "/machines/:id/snapshots",
+    "/machines/:id/costs",
+    "/projects",
+    "/projects/:project",
+    "/billing",
+    "/billing/history",
+    "/billing/prices",
+    "/billing/budgets",
+    "/billing/forecast",
+    "/billing/statements",
+    "/billing/statements/:statement",
+    "/monitoring",
+    "/events",
+    "/settings",
+    "/settings/security",
+    "/settings/tokens",
+    "/settings/keys",
+    "/settings/appearance",
+)
+ADMIN_SCREENS: Final = ("/admin", "/admin/books", "/admin/simulator")
+# Dialogs by the address that opens them.
+DIALOGS: Final = ("/machines?create=1", "/billing?redeem=1")
+
+
+@pytest.fixture(scope="module")
+def furnished(running: ConsoleUnderTest) -> tuple[Person, dict[str, str]]:
+    """Somebody whose every field holds markup where the API takes it, and who has one of everything."""
+    person = running.known(VETERAN)
+    project = person.project("shop", PAYLOAD)
+    machine = person.vm("web-1", project, labels={"env": "prod"}, user_data=f"#!/bin/sh\necho '{PAYLOAD}'")
+    for path, body in {
+        f"/vms/{machine['id']}/snapshots": {"name": "before"},
+        "/billing/credits/add": {"amount": 5, "description": PAYLOAD},
+        "/ssh-keys": {"name": "laptop", "public_key": f"{KEY} {PAYLOAD[:40]}"},
+        "/billing/budgets": {"name": "month", "amount": 20, "label_key": "env", "label_value": "prod", "thresholds": [{"percent": 80}]},
+        f"/projects/{project}/invitations": {"email": "grace.hopper@example.com", "role": "viewer"},
+    }.items():
+        person.api.post(path, json=body, headers={"Prefer": "wait=20"}).raise_for_status()
+    statement = person.api.get("/billing/statements").json()["statements"][0]["id"]
+    return person, {":id": machine["id"], ":project": project, ":statement": statement}
+
+
+def test_every_address_of_the_console_is_looked_at() -> None:
+    table = re.findall(
+        r'^  \["(/[^"]*)", \(\) => import', (STATIC / "main.js").read_text(encoding="utf-8"), re.MULTILINE
+    )
+
+    looked_at = {re.sub(r":(project|statement)", ":id", screen) for screen in (*SCREENS, *ADMIN_SCREENS)}
+
+    assert {_pattern(screen, table) for screen in looked_at} == set(table)
+
+
+@pytest.mark.parametrize("where", ["desk", "phone"])
+def test_every_screen_is_accessible_and_shows_markup_as_text(
+    console: ConsoleUnderTest, furnished: tuple[Person, dict[str, str]], where: str
+) -> None:
+    person, ids = furnished
+    page = console.page(bypass_csp=True, reduced_motion="reduce", **(PHONE if where == "phone" else {}))
+    page.goto("/console")
+    page.get_by_role("heading", name="Sign in").wait_for()
+    seen = Looks(page, where)
+    seen.look("sign in")
+    go(page, "/sign-up")
+    page.get_by_role("heading", name="Create an account").wait_for()
+    seen.look("sign up")
+    go(page, "/")
+    sign_in(page, person.email)
+    for screen in SCREENS:
+        go(page, re.sub(r":\w+", lambda match: ids[match[0]], screen))
+        settled(page)
+        seen.look(screen)
+    for dialog in DIALOGS:
+        go(page, dialog)
+        page.get_by_role("dialog").get_by_role("textbox").first.wait_for()
+        settled(page)
+        seen.look(dialog)
+        page.keyboard.press("Escape")
+
+    assert seen.wrong == {}
+
+
+@pytest.mark.parametrize("where", ["desk", "phone"])
+def test_the_administrators_screens_are_accessible(
+    console: ConsoleUnderTest, furnished: tuple[Person, dict[str, str]], where: str
+) -> None:
+    page = console.page(bypass_csp=True, reduced_motion="reduce", **(PHONE if where == "phone" else {}))
+    page.goto("/console/admin")
+    sign_in(page, console.admin().email)
+    seen = Looks(page, where)
+    for screen in ADMIN_SCREENS:
+        go(page, screen)
+        settled(page)
+        seen.look(screen)
+
+    assert seen.wrong == {}
+    assert furnished
+
+
+class Looks:
+    """Looks at a page with axe-core: at a desk in the light and in the dark, or on a phone."""
+
+    def __init__(self, page: Page, where: str) -> None:
+        self._page = page
+        self._looks = ["phone"] if where == "phone" else ["light", "dark"]
+        self.wrong: dict[str, list[str]] = {}
+        page.evaluate(AXE_SCRIPT)
+
+    def look(self, name: str) -> None:
+        """Note what is wrong with the page as it is."""
+        for look in self._looks:
+            self._page.emulate_media(color_scheme="dark" if look == "dark" else "light")
+            self._page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30)))")
+            if found := self._violations(*RULES[look]):
+                self.wrong[f"{name} ({look})"] = found
+        self._looks.reverse()  # The next screen begins in the look in which this one ends.
+        if not self._page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
+            self.wrong[f"{name} (too wide)"] = []
+
+    def _violations(self, *rules: str) -> list[str]:
+        only = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else {}
+        return list(
+            self._page.evaluate(
+                """async (options) => (await axe.run(document, options)).violations.flatMap(
+                    (one) => one.nodes.slice(0, 2).map((node) => `${one.id}: ${node.html.slice(0, 160)}`))""",
+                {"resultTypes": ["violations"], **only},
+            )
+        )
+
+
+def _pattern(screen: str, table: list[str]) -> str:
+    """The line of the table that an address falls under."""
+    for pattern in table:
+        if re.fullmatch(re.sub(r":\w+", "[^/]+", pattern), screen):
+            return pattern
+    return screen
