@@ -68,7 +68,13 @@ def furnished(running: ConsoleUnderTest) -> tuple[Person, dict[str, str]]:
         f"/vms/{machine['id']}/snapshots": {"name": "before"},
         "/billing/credits/add": {"amount": 5, "description": PAYLOAD},
         "/ssh-keys": {"name": "laptop", "public_key": f"{KEY} {PAYLOAD[:40]}"},
-        "/billing/budgets": {"name": "month", "amount": 20, "label_key": "env", "label_value": "prod", "thresholds": [{"percent": 80}]},
+        "/billing/budgets": {
+            "name": "month",
+            "amount": 20,
+            "label_key": "env",
+            "label_value": "prod",
+            "thresholds": [{"percent": 80}],
+        },
         f"/projects/{project}/invitations": {"email": "grace.hopper@example.com", "role": "viewer"},
     }.items():
         person.api.post(path, json=body, headers={"Prefer": "wait=20"}).raise_for_status()

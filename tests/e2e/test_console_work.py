@@ -41,7 +41,9 @@ def test_people_are_invited_work_together_and_a_project_changes_hands(console: C
 
     page.reload()
     _act(page, "Grace Hopper", "Make member")
-    expect(page.get_by_role("listitem").filter(has_text="Grace Hopper").get_by_text("member", exact=True)).to_be_visible()
+    expect(
+        page.get_by_role("listitem").filter(has_text="Grace Hopper").get_by_text("member", exact=True)
+    ).to_be_visible()
     _act(page, "Grace Hopper", "Hand the project over")
     page.get_by_role("dialog").get_by_role("button", name="Offer it").click()
     expect(page.get_by_text("This project is offered to Grace Hopper.")).to_be_visible()
