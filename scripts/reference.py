@@ -98,7 +98,7 @@ async def _ask_a_platform(directory: Path) -> tuple[str, dict[str, Any], Sequenc
     settings = Settings.model_construct(**{**defaults, "env": Environment.TEST, "data_dir": directory})
     async with open_platform(settings, clock=SystemClock()) as platform:
         await platform.migrations.upgrade()
-        figures = (await PrometheusPage(platform.database, platform.clock).render()).decode()
+        figures = (await PrometheusPage(platform.database, platform.clock, driver="simulator").render()).decode()
         return figures, platform.app.openapi(), _kinds(platform)
 
 

@@ -29,10 +29,13 @@ SMALL = {
     "event_queue",
     "images",
     "instance_types",
+    "invariant_checks",
     "metric_rollups",
     "price_lists",
     "prices",
     "reconciler_regions",
+    "sampling_rounds",
+    "webhook_cursor",
 }
 """The catalogue stays small, and whoever reads it wants all of it; a region holds thousands of machines. Of the events
 that await a position the first are wanted, whichever they are."""
@@ -57,6 +60,7 @@ MEMBERS_READ = (
     "/operations?status=failed",
     "/health/audit",
     "/monitoring/dashboard",
+    "/monitoring/system/health",
 )
 ADMINISTRATORS_READ = ("/admin/users", "/admin/users?role=admin", "/admin/operations", "/admin/operations?limit=1")
 

@@ -62,7 +62,7 @@ class Collector:
         self._clock = clock
         self._random = random
         self._buffer = SampleBuffer(store, most=settings.monitoring.sample_queue)
-        self._probe = Probe(driver=driver, data_dir=settings.data_dir, requests=requests or RecentRequests())
+        self._probe = Probe(driver, store, settings.data_dir, requests or RecentRequests())
 
     async def run(self, stop: asyncio.Event) -> None:
         """Tick until told to stop, for the first time soon after the start."""

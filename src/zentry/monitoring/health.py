@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from zentry.monitoring.probe import Compute, Disk, Measured, RequestSummary
-from zentry.monitoring.types import Alert, AlertType, Component, Fleet, Health, PlatformHealth, Severity
+from zentry.monitoring.probe import Compute, Disk, Measured, RequestSummary, Samples
+from zentry.monitoring.types import (
+    Alert,
+    AlertType,
+    Backlogs,
+    Component,
+    Fleet,
+    Health,
+    InvariantCheck,
+    PlatformHealth,
+    Severity,
+)
 from zentry.platform.settings import Settings
 from zentry.schema.operations import OperationStatus
 from zentry.schema.vms import VMStatus
@@ -23,6 +33,12 @@ _LITTLE_SPACE: Final = 0.1
 _NO_SPACE: Final = 0.02
 _QUEUE_SLOW: Final = timedelta(seconds=30)
 _METER_TICKS: Final = 5
+_PATIENCE: Final = timedelta(seconds=60)
+_TURNS: Final = 4
+"""Turns that a loop may be late before anybody is told."""
+_STUCK: Final = 10
+"""After so many times the patience it does not look like a queue any more, but like nobody who works."""
+_CHECKS_MISSED: Final = 3
 
 Verdict = tuple[Health, str, dict[str, Any]]
 
@@ -33,27 +49,35 @@ class Findings:
 
     measured: Measured
     fleet: Fleet
+    backlogs: Backlogs
     database_seconds: float
     checked_at: datetime
 
 
 def judge(found: Findings, settings: Settings) -> PlatformHealth:
     """Return how the platform and its components are."""
-    measured, fleet = found.measured, found.fleet
+    measured, fleet, backlogs = found.measured, found.fleet, found.backlogs
     verdicts: dict[str, Callable[[], Verdict]] = {
         "api": lambda: _api(measured.requests),
         "database": lambda: _database(found.database_seconds, settings),
         "vm_manager": lambda: _vm_manager(fleet, settings),
         "storage": lambda: _storage(measured.disk),
         "compute": lambda: _compute(measured.compute),
+        "invariants": lambda: _invariants(backlogs.invariants, found.checked_at, settings),
+        "metrics_store": lambda: _metrics_store(measured.samples, backlogs.sampling, settings),
+        "alerts": lambda: _alerts(backlogs.alerts, settings),
+        "events": lambda: _events(backlogs.events),
+        "webhooks": lambda: _webhooks(backlogs.webhooks),
+        "mail": lambda: _mail(backlogs, settings),
     }
     components = []
     for name, verdict in verdicts.items():
         status, reason, details = verdict()
-        components.append(Component(name, status, reason, found.checked_at, details))
+        components.append(Component(name, status, reason, found.checked_at, details, is_essential=name not in _BESIDE))
     return PlatformHealth(
         components=tuple(components),
         fleet=fleet,
+        backlogs=backlogs,
         database_seconds=found.database_seconds,
         checked_at=found.checked_at,
     )
@@ -65,7 +89,7 @@ def alerts_of(health: PlatformHealth) -> Sequence[Alert]:
         Alert(
             AlertType.COMPONENT,
             f"{component.name}: {component.reason}",
-            Severity.CRITICAL if component.status is Health.UNHEALTHY else Severity.WARNING,
+            Severity.CRITICAL if component.is_essential and component.status is Health.UNHEALTHY else Severity.WARNING,
         )
         for component in health.components
         if component.status is not Health.HEALTHY
@@ -86,7 +110,15 @@ _ADVICE: Final = {
     "vm_manager": "Work waits too long: see that a worker runs, or add another.",
     "storage": "Free space in the data directory, or move it to a larger disk.",
     "compute": "See that the hosts are up and reachable; add hosts where their capacity is used up.",
+    "invariants": "Run `zentry ledger verify` and `GET /admin/invariants`, and stop what writes until you know why.",
+    "metrics_store": "See that the store of samples answers, and that a worker runs.",
+    "alerts": "See that a worker runs, and that the store of samples is quick.",
+    "events": "See that a worker runs: it gives events their positions.",
+    "webhooks": "See that a worker runs; add another where it cannot keep up.",
+    "mail": "See that the mail server takes mails: the log says why it does not, under mail.given_up.",
 }
+_BESIDE: Final = frozenset({"metrics_store", "alerts", "events", "webhooks", "mail"})
+"""What machines, money and the API go on without."""
 
 
 def host_trouble(compute: Compute) -> Alert | None:
@@ -161,6 +193,67 @@ def _compute(compute: Compute) -> Verdict:
     if is_nearly_full(compute):
         return Health.DEGRADED, "The hosts are nearly full.", details
     return Health.HEALTHY, "All hosts are online.", details
+
+
+def _invariants(check: InvariantCheck | None, now: datetime, settings: Settings) -> Verdict:
+    if check is None:
+        return Health.HEALTHY, "The books have not been recomputed yet.", {}
+    details = {
+        "checked_at": check.checked_at.isoformat(),
+        "violations": check.violations,
+        "looked_at": check.looked_at,
+    }
+    if check.violations:
+        return Health.UNHEALTHY, f"{check.violations} rules about books and machines do not hold.", details
+    if now - check.checked_at >= _CHECKS_MISSED * timedelta(hours=settings.monitoring.invariants_hours):
+        return Health.DEGRADED, f"The books were recomputed last at {check.checked_at:%Y-%m-%d %H:%M} UTC.", details
+    return Health.HEALTHY, "The books were recomputed and are in order.", details
+
+
+def _metrics_store(samples: Samples, lag: timedelta, settings: Settings) -> Verdict:
+    if samples.failure is not None:
+        return Health.UNHEALTHY, samples.failure, {"store": samples.store}
+    patience = _TURNS * timedelta(seconds=settings.monitoring.sample_seconds)
+    return _in_time(
+        lag, "A round of samples is {0} s late.", "Samples are taken and kept.", {"store": samples.store}, patience
+    )
+
+
+def _alerts(lag: timedelta, settings: Settings) -> Verdict:
+    patience = _TURNS * timedelta(seconds=settings.monitoring.alert_seconds)
+    return _in_time(lag, "Alert policies have been waiting for {0} s.", "Alert policies are judged.", {}, patience)
+
+
+def _events(lag: timedelta) -> Verdict:
+    return _in_time(lag, "Events have been waiting for {0} s.", "Events get their positions at once.", {})
+
+
+def _webhooks(lag: timedelta) -> Verdict:
+    return _in_time(
+        lag, "Deliveries have been waiting for {0} s.", "Deliveries to receivers that answer are on time.", {}
+    )
+
+
+def _mail(backlogs: Backlogs, settings: Settings) -> Verdict:
+    details = {"transport": settings.mail.transport, "given_up_last_hour": backlogs.mails_given_up}
+    status, reason, shown = _in_time(
+        backlogs.mails, "Mails have been waiting for {0} s.", "Mails are handed over.", details
+    )
+    if status is Health.HEALTHY and backlogs.mails_given_up:
+        return Health.DEGRADED, f"{backlogs.mails_given_up} mails were given up within the last hour.", shown
+    return status, reason, shown
+
+
+def _in_time(
+    lag: timedelta, late: str, well: str, details: Mapping[str, Any], patience: timedelta = _PATIENCE
+) -> Verdict:
+    """Judge a queue by how long its head has been waiting."""
+    seconds = lag.total_seconds()
+    shown = {**details, "lag_seconds": seconds}
+    if lag < max(patience, _PATIENCE):
+        return Health.HEALTHY, well, shown
+    status = Health.UNHEALTHY if lag >= max(patience, _PATIENCE) * _STUCK else Health.DEGRADED
+    return status, late.format(f"{seconds:.0f}"), shown
 
 
 def is_nearly_full(compute: Compute) -> bool:

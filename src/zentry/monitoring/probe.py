@@ -20,6 +20,8 @@ from prometheus_client import Counter
 
 from zentry.compute.driver import ComputeDriver, DriverError
 from zentry.compute.types import HostState, Power, Sample
+from zentry.monitoring.errors import MetricsUnavailable
+from zentry.monitoring.store import MetricsStore
 from zentry.platform.db.observe import QUERY_SECONDS
 
 _log = structlog.get_logger(__name__)
@@ -28,6 +30,7 @@ DRIVER_FAILURES: Final = Counter(
     "zentry_monitoring_driver_failures_total", "Questions of monitoring that the compute driver did not answer."
 )
 _DRIVER_SECONDS: Final = 3.0
+_STORE_SECONDS: Final = 3.0
 _REMEMBERED: Final = 1000
 
 
@@ -88,11 +91,20 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
+class Samples:
+    """The store of samples; `failure` says why it does not answer."""
+
+    store: str
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """What was found outside the database at one moment."""
 
     compute: Compute
     disk: Disk
+    samples: Samples
     requests: RequestSummary
     queries: int = 0
     query_average_ms: float = 0.0
@@ -109,9 +121,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Asks the compute driver and the operating system."""
+    """Asks the compute driver, the store of samples and the operating system."""
 
     driver: ComputeDriver
+    store: MetricsStore
     data_dir: Path
     requests: RecentRequests = field(default_factory=RecentRequests)
 
@@ -145,6 +158,16 @@ class Probe:
             self._note("hosts", error)
             return Compute(driver=self.driver.name, failure="The compute driver does not answer.")
 
+    async def samples(self) -> Samples:
+        """Ask whether the store of samples answers."""
+        try:
+            async with asyncio.timeout(_STORE_SECONDS):
+                await self.store.check()
+        except (MetricsUnavailable, TimeoutError) as error:
+            _log.warning("monitoring.store_away", store=self.store.name, error=type(error).__name__)
+            return Samples(self.store.name, failure="The store of samples does not answer.")
+        return Samples(self.store.name)
+
     async def measure(self) -> Measured:
         """Look at everything."""
         compute = await self.compute()
@@ -152,6 +175,7 @@ class Probe:
         return Measured(
             compute=compute,
             disk=await asyncio.to_thread(_disk, self.data_dir),
+            samples=await self.samples(),
             requests=self.requests.summary(),
             queries=queries,
             query_average_ms=average_ms,

@@ -14,9 +14,10 @@ from prometheus_client.registry import Collector as MetricsCollector
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from zentry.monitoring.backlogs import read_backlogs
 from zentry.monitoring.probe import RecentRequests
 from zentry.monitoring.repository import MonitoringRepository
-from zentry.monitoring.types import Fleet
+from zentry.monitoring.types import Backlogs, Fleet
 from zentry.platform.clock import Clock
 from zentry.platform.db import Database
 from zentry.platform.errors import ZentryError
@@ -93,32 +94,35 @@ class HTTPMetricsMiddleware:
 class PrometheusPage:
     """The text that Prometheus scrapes. Anyone may ask, so the database is asked every few seconds at most."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, *, driver: str) -> None:
         self._database = database
         self._clock = clock
+        self._driver = driver
         self._lock = asyncio.Lock()
-        self._fleet: Fleet | None = None
+        self._figures: _Gauges | None = None
         self._read_at = 0.0
 
     async def render(self) -> bytes:
         """Return this process's metrics and the platform's figures."""
-        fleet = await self._current_fleet()
-        return generate_latest(REGISTRY) + generate_latest(_Gauges(fleet))
+        figures = await self._current_figures()
+        return generate_latest(REGISTRY) + generate_latest(figures)
 
-    async def _current_fleet(self) -> Fleet:
+    async def _current_figures(self) -> _Gauges:
         async with self._lock:
-            if self._fleet is None or self._clock.monotonic() - self._read_at >= _SCRAPE_SECONDS:
+            if self._figures is None or self._clock.monotonic() - self._read_at >= _SCRAPE_SECONDS:
                 async with self._database.read() as tx:
-                    self._fleet = await MonitoringRepository(tx).read_fleet()
+                    fleet = await MonitoringRepository(tx).read_fleet()
+                    self._figures = _Gauges(fleet, await read_backlogs(tx, driver=self._driver))
                 self._read_at = self._clock.monotonic()
-            return self._fleet
+            return self._figures
 
 
 class _Gauges(MetricsCollector):
     """The platform's figures as gauges."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, backlogs: Backlogs) -> None:
         self._fleet = fleet
+        self._backlogs = backlogs
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         fleet = self._fleet
@@ -141,6 +145,20 @@ class _Gauges(MetricsCollector):
             "zentry_meter_lag_seconds",
             "How late the meter is for the most overdue account.",
             value=fleet.meter_lag.total_seconds(),
+        )
+        waiting = GaugeMetricFamily(
+            "zentry_backlog_seconds",
+            "How long the head of a queue has been waiting although it might go on, by queue.",
+            labels=["queue"],
+        )
+        for queue in ("events", "sampling", "alerts", "mails", "webhooks"):
+            waiting.add_metric([queue], getattr(self._backlogs, queue).total_seconds())
+        yield waiting
+        check = self._backlogs.invariants
+        yield GaugeMetricFamily(
+            "zentry_invariants_broken",
+            "Rules about books and machines that did not hold at the last recomputation.",
+            value=0 if check is None else check.violations,
         )
 
 

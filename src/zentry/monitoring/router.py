@@ -100,12 +100,16 @@ async def get_dashboard(caller: CallerDep, edge: EdgeDep, probe: ProbeDep, metri
 
 
 @router.get("/monitoring/system/health", summary="Show the platform's health", responses=raises(NotAuthenticated))
-async def get_system_health(_caller: CallerDep, edge: EdgeDep, probe: ProbeDep) -> SystemHealth:
-    """Read how the platform is: its components, its speed, its capacity, and what an operator might do."""
+async def get_system_health(caller: CallerDep, edge: EdgeDep, probe: ProbeDep) -> SystemHealth:
+    """Read how the platform is: its components, its speed, its capacity, and what an operator might do.
+
+    A component is `healthy`, `degraded` while it works with trouble, or `unhealthy` when it does not do its work.
+    While the database is away this answers 503, as every route that needs a token does; ask `GET /health` then.
+    """
     measured = await probe.measure()
     async with edge.read() as tx:
         health = await edge.service(MonitoringService, tx).get_system_health(measured)
-    return SystemHealth.of(health, measured)
+    return SystemHealth.of(health, measured, names_vms=caller.is_admin)
 
 
 @router.get(

@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from zentry.compute.types import Sample
+from zentry.monitoring.backlogs import read_backlogs
 from zentry.monitoring.errors import VMTerminated
 from zentry.monitoring.health import FULL, Findings, host_trouble, judge
 from zentry.monitoring.probe import Compute, Measured
@@ -98,7 +99,8 @@ class MonitoringService:
         await self._monitoring.ping()
         seconds = self._clock.monotonic() - started
         fleet = await self._monitoring.read_fleet()
-        return judge(Findings(measured, fleet, seconds, self._tx.now), self._settings)
+        backlogs = await read_backlogs(self._tx, driver=measured.compute.driver)
+        return judge(Findings(measured, fleet, backlogs, seconds, self._tx.now), self._settings)
 
 
 def current_usage(

@@ -148,6 +148,45 @@ class Fleet:
 
 
 @dataclass(frozen=True, slots=True)
+class Transition:
+    """The operation that has been under way for longest."""
+
+    vm_id: UUID
+    kind: str
+    status: OperationStatus
+    age: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class InvariantCheck:
+    """What the last recomputation of the books found."""
+
+    checked_at: datetime
+    violations: int
+    examples: Sequence[str]
+    looked_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlogs:
+    """What waits in the platform's queues, and for how long although it might go on."""
+
+    events: timedelta = timedelta(0)
+    """Of the oldest event without a position."""
+    sampling: timedelta = timedelta(0)
+    """Since the round of samples that is due."""
+    alerts: timedelta = timedelta(0)
+    """Of the most overdue policy."""
+    mails: timedelta = timedelta(0)
+    mails_given_up: int = 0
+    """Within the last hour."""
+    webhooks: timedelta = timedelta(0)
+    """Of the oldest event that no delivery was made of, or the oldest delivery to a receiver that is well."""
+    transition: Transition | None = None
+    invariants: InvariantCheck | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Component:
     """One part of the platform and how well it works."""
 
@@ -156,6 +195,8 @@ class Component:
     reason: str
     last_check: datetime
     details: Mapping[str, Any] = field(default_factory=dict)
+    is_essential: bool = True
+    """Whether machines, money and the API need it. Without the others the platform is degraded, not down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +205,13 @@ class PlatformHealth:
 
     components: Sequence[Component]
     fleet: Fleet
+    backlogs: Backlogs
     database_seconds: float
     checked_at: datetime
 
     @property
     def overall(self) -> Health:
-        """The worst that any component is in."""
-        found = {component.status for component in self.components}
-        return next(status for status in (Health.UNHEALTHY, Health.DEGRADED, Health.HEALTHY) if status in found)
+        """Down where an essential component is; degraded where any other is not well."""
+        if any(part.is_essential and part.status is Health.UNHEALTHY for part in self.components):
+            return Health.UNHEALTHY
+        return Health.HEALTHY if all(part.status is Health.HEALTHY for part in self.components) else Health.DEGRADED

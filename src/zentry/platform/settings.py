@@ -295,6 +295,9 @@ class MonitoringSettings(Group):
         90, ge=1, le=3650, description="How long averages and peaks of five minutes are kept."
     )
     alert_seconds: Positive = Field(30.0, le=3600, description="Time between two judgements of an alert policy.")
+    invariants_hours: Positive = Field(
+        24.0, le=720, description="Time between two recomputations of books and machines for the platform's health."
+    )
     retention_1h_days: int = Field(730, ge=1, le=36_500, description="How long averages and peaks of an hour are kept.")
 
 

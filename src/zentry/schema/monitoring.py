@@ -102,6 +102,19 @@ health_records = sa.Table(
     sa.Index("ix_health_records_recorded_at", "recorded_at"),
 )
 
+invariant_checks = sa.Table(
+    "invariant_checks",
+    metadata,
+    sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("due_at", Instant, nullable=False, comment="When the next one is due; who begins moves it on."),
+    sa.Column("checked_at", Instant),
+    sa.Column("violations", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("examples", Document, nullable=False, comment="Sentences about the first of them."),
+    sa.Column("looked_at", sa.Text, nullable=False, server_default="", comment="What was recomputed, in words."),
+    sa.CheckConstraint("id = 1", name="alone"),
+    comment="One row: the last recomputation of what must always hold.",
+)
+
 alert_policies = sa.Table(
     "alert_policies",
     metadata,

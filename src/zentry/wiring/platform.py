@@ -70,6 +70,7 @@ from zentry.webhooks.service import forget_webhooks
 from zentry.wiring.loops import assemble_loops
 from zentry.wiring.routers import routers
 from zentry.wiring.services import factories, metrics_store, signup_hooks, welcome_hooks
+from zentry.worker.invariant_watch import InvariantWatch
 from zentry.worker.worker import Worker
 
 _OWNER_BYTES: Final = 6
@@ -102,6 +103,7 @@ class Platform:
     alerts: AlertEvaluator
     keeping: Keeping
     deliverer: WebhookDeliverer
+    invariant_watch: InvariantWatch
     worker: Worker
 
     async def run_worker(self, stop: asyncio.Event) -> None:
@@ -222,12 +224,12 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     app.state.trusted_proxies = trusted_proxies
     app.state.count_write = WriteLimiter(settings.limits).count
     app.state.voucher_limiter = VoucherLimiter(database, settings.limits)
-    app.state.probe = Probe(driver, settings.data_dir, requests)
+    app.state.probe = Probe(driver, store, settings.data_dir, requests)
     app.state.metrics = MetricsService(store)
     app.state.series = SeriesService(store)
     app.state.console = Console(driver)
     app.state.driver = driver
-    app.state.prometheus = PrometheusPage(database, clock)
+    app.state.prometheus = PrometheusPage(database, clock, driver=driver.name)
     app.state.waiting = WaitingFactory(
         OperationWaiter(database=database, clock=clock, signals=signals), clock, settings.operations.wait_seconds
     )
@@ -255,6 +257,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         sender=HTTPSender(settings.webhooks),
         owner=secrets.token_hex(_OWNER_BYTES),
     )
+    invariant_watch = InvariantWatch(database=database, clock=clock, hours=settings.monitoring.invariants_hours)
     return Platform(
         settings=settings,
         clock=clock,
@@ -279,7 +282,8 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         alerts=loops.alerts,
         keeping=loops.keeping,
         deliverer=deliverer,
-        worker=Worker((*loops.all, deliverer)),
+        invariant_watch=invariant_watch,
+        worker=Worker((*loops.all, deliverer, invariant_watch)),
     )
 
 

@@ -156,8 +156,8 @@ async def test_health_is_recorded_per_component_every_five_minutes_and_no_more_o
     clock.advance(timedelta(minutes=1))
     await collector.tick()
 
-    assert (first, second) == (5, 5)
-    assert await count(database, health_records) == 10
+    assert (first, second) == (11, 11)
+    assert await count(database, health_records) == 22
 
 
 async def test_health_records_beyond_the_retention_are_forgotten(
@@ -168,7 +168,7 @@ async def test_health_records_beyond_the_retention_are_forgotten(
 
     await collector.tick()
 
-    assert await count(database, health_records) == 5
+    assert await count(database, health_records) == 11
 
 
 async def test_it_ticks_until_it_is_told_to_stop(

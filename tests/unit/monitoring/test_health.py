@@ -7,8 +7,8 @@ import pytest
 
 from tests.unit.monitoring.fleet import host
 from zentry.monitoring.health import Findings, alerts_of, host_trouble, judge, recommendations_of
-from zentry.monitoring.probe import Compute, Disk, Measured, RequestSummary
-from zentry.monitoring.types import Fleet, Health, Severity
+from zentry.monitoring.probe import Compute, Disk, Measured, RequestSummary, Samples
+from zentry.monitoring.types import Backlogs, Fleet, Health, InvariantCheck, Severity
 from zentry.platform.settings import Settings
 from zentry.schema.operations import OperationStatus
 from zentry.schema.vms import VMStatus
@@ -26,16 +26,25 @@ QUIET = Fleet(
 MEASURED = Measured(
     compute=Compute("steady", hosts=(host("host-1"), host("host-2"))),
     disk=Disk(total_bytes=100, free_bytes=50),
+    samples=Samples("sql"),
     requests=RequestSummary(requests=100, failures=0, average_ms=1.0, p95_ms=2.0),
 )
-WELL = Findings(MEASURED, QUIET, 0.001, NOW)
+WELL = Findings(MEASURED, QUIET, Backlogs(invariants=InvariantCheck(NOW, 0, [], "everything")), 0.001, NOW)
 
 
 def test_a_platform_without_trouble_is_healthy_in_every_component() -> None:
     health = judge(WELL, SETTINGS)
 
     assert health.overall is Health.HEALTHY
-    assert [part.name for part in health.components] == ["api", "database", "vm_manager", "storage", "compute"]
+    assert [part.name for part in health.components if part.is_essential] == [
+        "api",
+        "database",
+        "vm_manager",
+        "storage",
+        "compute",
+        "invariants",
+    ]
+    assert len(health.components) == 11
     assert alerts_of(health) == []
     assert recommendations_of(health) == []
 
@@ -81,6 +90,54 @@ def test_trouble_in_one_component_shows_in_it_and_in_the_whole(
     assert found == {**dict.fromkeys(found, Health.HEALTHY), component: status}
     assert health.overall is status
     assert len(alerts_of(health)) == len(recommendations_of(health)) == (status is not Health.HEALTHY)
+
+
+def _waiting(**lags: timedelta) -> Findings:
+    return replace(WELL, backlogs=replace(WELL.backlogs, **lags))  # type: ignore[arg-type]  # lags alone
+
+
+@pytest.mark.parametrize(
+    ("component", "status", "findings"),
+    [
+        ("metrics_store", Health.HEALTHY, _waiting(sampling=timedelta(seconds=119))),
+        ("metrics_store", Health.DEGRADED, _waiting(sampling=timedelta(seconds=120))),
+        ("metrics_store", Health.UNHEALTHY, replace(WELL, measured=replace(MEASURED, samples=Samples("x", "Away.")))),
+        ("alerts", Health.DEGRADED, _waiting(alerts=timedelta(seconds=120))),
+        ("alerts", Health.UNHEALTHY, _waiting(alerts=timedelta(seconds=1200))),
+        ("events", Health.HEALTHY, _waiting(events=timedelta(seconds=59))),
+        ("events", Health.UNHEALTHY, _waiting(events=timedelta(minutes=10))),
+        ("webhooks", Health.DEGRADED, _waiting(webhooks=timedelta(minutes=1))),
+        ("mail", Health.DEGRADED, _waiting(mails=timedelta(minutes=1))),
+        ("mail", Health.UNHEALTHY, _waiting(mails=timedelta(minutes=10))),
+    ],
+)
+def test_what_machines_can_do_without_degrades_the_platform_at_most(
+    component: str, status: Health, findings: Findings
+) -> None:
+    health = judge(findings, SETTINGS)
+
+    found = {part.name: part.status for part in health.components}
+    assert found == {**dict.fromkeys(found, Health.HEALTHY), component: status}
+    assert health.overall is (Health.HEALTHY if status is Health.HEALTHY else Health.DEGRADED)
+    assert all(alert.severity is Severity.WARNING for alert in alerts_of(health))
+    assert len(alerts_of(health)) == len(recommendations_of(health)) == (status is not Health.HEALTHY)
+
+
+@pytest.mark.parametrize(
+    ("check", "status"),
+    [
+        (None, Health.HEALTHY),
+        (InvariantCheck(NOW - timedelta(hours=71), 0, [], ""), Health.HEALTHY),
+        (InvariantCheck(NOW - timedelta(hours=72), 0, [], ""), Health.DEGRADED),
+        (InvariantCheck(NOW, 1, ["A balance is off."], ""), Health.UNHEALTHY),
+    ],
+)
+def test_books_that_are_off_take_the_platform_down_and_an_old_check_degrades_it(
+    check: InvariantCheck | None, status: Health
+) -> None:
+    health = judge(replace(WELL, backlogs=replace(WELL.backlogs, invariants=check)), SETTINGS)
+
+    assert health.overall is status
 
 
 def test_users_hear_of_hosts_that_are_away_and_not_of_full_ones() -> None:

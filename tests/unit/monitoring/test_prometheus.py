@@ -110,7 +110,7 @@ async def test_what_is_not_http_passes_through_uncounted(requests: RecentRequest
 async def test_the_page_shows_the_platform_and_reads_it_again_only_after_a_while(
     database: Database, clock: ManualClock, fleet: Fleet
 ) -> None:
-    page = PrometheusPage(database, clock)
+    page = PrometheusPage(database, clock, driver="simulator")
     await fleet.add(1)
 
     first = (await page.render()).decode()

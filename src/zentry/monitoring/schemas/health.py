@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Annotated, Final
+from uuid import UUID
 
 from pydantic import Field, JsonValue
 
@@ -49,6 +50,21 @@ class ComponentsHealth(ReadModel):
     vm_manager: ComponentHealth = Field(description="Workers, their queue, and the meter.")
     storage: ComponentHealth = Field(description="The disk under the data directory.")
     compute: ComponentHealth = Field(description="The compute driver and its hosts.")
+    invariants: ComponentHealth = Field(description="What the last recomputation of books and machines found.")
+    metrics_store: ComponentHealth = Field(description="The store of samples, and whether samples are taken in time.")
+    alerts: ComponentHealth = Field(description="The judge of alert policies.")
+    events: ComponentHealth = Field(description="The sequencer, which gives events their positions.")
+    webhooks: ComponentHealth = Field(description="Deliveries to receivers that answer.")
+    mail: ComponentHealth = Field(description="The outbox of mails.")
+
+
+class OldestTransition(ReadModel):
+    """The VM that has been on the way for longest."""
+
+    kind: str = Field(description="What is under way.", examples=["vms.create"])
+    status: OperationStatus
+    seconds: Seconds = Field(description="For how long.")
+    vm_id: UUID | None = Field(description="Which VM; shown to administrators.")
 
 
 class PerformanceFigures(ReadModel):
@@ -67,6 +83,7 @@ class PerformanceFigures(ReadModel):
         description="How long the oldest operation has been waiting although it might run."
     )
     oldest_operation_seconds: Seconds = Field(description="Age of the oldest operation that has not ended.")
+    oldest_transition: OldestTransition | None = Field(description="Null when nothing is under way.")
     meter_lag_seconds: Seconds = Field(description="How late the meter is for the most overdue account.")
 
 
@@ -89,7 +106,10 @@ class CapacityFigures(ReadModel):
 class SystemHealth(ReadModel):
     """The platform's own health."""
 
-    overall_status: Health = Field(description="The worst status of any component.")
+    overall_status: Health = Field(
+        description="unhealthy when api, database, vm_manager, storage, compute or invariants is; "
+        "degraded when anything else is not well."
+    )
     components: ComponentsHealth
     performance: PerformanceFigures
     capacity: CapacityFigures
@@ -99,12 +119,12 @@ class SystemHealth(ReadModel):
     next_update: datetime = Field(description="Asking again before then shows little that is new.")
 
     @classmethod
-    def of(cls, health: PlatformHealth, measured: Measured) -> SystemHealth:
+    def of(cls, health: PlatformHealth, measured: Measured, *, names_vms: bool) -> SystemHealth:
         """Show the platform's health."""
         return cls(
             overall_status=health.overall,
             components=ComponentsHealth(**{part.name: ComponentHealth.of(part) for part in health.components}),
-            performance=_performance(health, measured),
+            performance=_performance(health, measured, names_vms=names_vms),
             capacity=_capacity(health, measured),
             alerts=[AlertResponse.model_validate(alert) for alert in alerts_of(health)],
             recommendations=list(recommendations_of(health)),
@@ -113,8 +133,8 @@ class SystemHealth(ReadModel):
         )
 
 
-def _performance(health: PlatformHealth, measured: Measured) -> PerformanceFigures:
-    fleet = health.fleet
+def _performance(health: PlatformHealth, measured: Measured, *, names_vms: bool) -> PerformanceFigures:
+    fleet, oldest = health.fleet, health.backlogs.transition
     return PerformanceFigures(
         requests=measured.requests.requests,
         request_average_ms=round(measured.requests.average_ms, 3),
@@ -127,6 +147,14 @@ def _performance(health: PlatformHealth, measured: Measured) -> PerformanceFigur
         running_operations=fleet.operations[OperationStatus.RUNNING],
         queue_lag_seconds=fleet.queue_lag.total_seconds(),
         oldest_operation_seconds=fleet.oldest_operation.total_seconds(),
+        oldest_transition=None
+        if oldest is None
+        else OldestTransition(
+            kind=oldest.kind,
+            status=oldest.status,
+            seconds=oldest.age.total_seconds(),
+            vm_id=oldest.vm_id if names_vms else None,
+        ),
         meter_lag_seconds=fleet.meter_lag.total_seconds(),
     )
 

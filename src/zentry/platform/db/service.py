@@ -54,6 +54,7 @@ class DatabaseService:
         users: int | None = None
         revision: str | None = None
         error: str | None = None
+        said = ""
         try:
             async with asyncio.timeout(timeout_seconds), self._database.read() as tx:
                 revision = (await tx.execute(_REVISION)).scalar_one_or_none()
@@ -61,11 +62,12 @@ class DatabaseService:
         except TimeoutError:
             error = f"The database did not answer within {timeout_seconds:g} s."
         except sa.exc.DBAPIError as failure:
-            error = f"The database refused: {type(failure.orig).__name__}."
-            _log.warning("database.unhealthy", exc_info=failure)
+            error, said = f"The database refused: {type(failure.orig).__name__}.", str(failure.orig)
         except Exception as failure:  # noqa: BLE001 - whatever a driver raises, the answer is that it is not well
             error = f"The database cannot be reached: {type(failure).__name__}."
-            _log.warning("database.unhealthy", exc_info=failure)
+        if error is not None:
+            # Probes ask every few seconds while it is away: a line each, and no traceback.
+            _log.warning("database.unhealthy", reason=error, said=said)
         return HealthStatus(
             status="healthy" if error is None else "unhealthy",
             type=self._database.dialect,
