@@ -28,7 +28,7 @@ from zentry.schema.webhooks import (
 _NONE: Final = timedelta(0)
 _MAILS_LOOKED_BACK: Final = timedelta(hours=1)
 _DELIVERIES_LOOKED_AT: Final = 500
-_NOW: Final = sa.bindparam("now")
+_NOW: Final[sa.BindParameter[Any]] = sa.bindparam("now")
 
 
 def _deliveries_due_at() -> sa.ScalarSelect[Any]:
