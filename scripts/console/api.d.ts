@@ -282,6 +282,9 @@ export interface paths {
         /**
          * Show the platform's health
          * @description Read how the platform is: its components, its speed, its capacity, and what an operator might do.
+         *
+         *     A component is `healthy`, `degraded` while it works with trouble, or `unhealthy` when it does not do its work.
+         *     While the database is away this answers 503, as every route that needs a token does; ask `GET /health` then.
          */
         get: operations["get_system_health"];
         put?: never;
@@ -4836,6 +4839,18 @@ export interface components {
             storage: components["schemas"]["ComponentHealth"];
             /** @description The compute driver and its hosts. */
             compute: components["schemas"]["ComponentHealth"];
+            /** @description What the last recomputation of books and machines found. */
+            invariants: components["schemas"]["ComponentHealth"];
+            /** @description The store of samples, and whether samples are taken in time. */
+            metrics_store: components["schemas"]["ComponentHealth"];
+            /** @description The judge of alert policies. */
+            alerts: components["schemas"]["ComponentHealth"];
+            /** @description The sequencer, which gives events their positions. */
+            events: components["schemas"]["ComponentHealth"];
+            /** @description Deliveries to receivers that answer. */
+            webhooks: components["schemas"]["ComponentHealth"];
+            /** @description The outbox of mails. */
+            mail: components["schemas"]["ComponentHealth"];
         };
         /**
          * ConsoleResponse
@@ -7420,6 +7435,30 @@ export interface components {
             network_out_mbps: number;
         };
         /**
+         * OldestTransition
+         * @description The VM that has been on the way for longest.
+         */
+        OldestTransition: {
+            /**
+             * Kind
+             * @description What is under way.
+             * @example vms.create
+             */
+            kind: string;
+            status: components["schemas"]["OperationStatus"];
+            /**
+             * Seconds
+             * @description For how long.
+             * @example 0
+             */
+            seconds: number;
+            /**
+             * Vm Id
+             * @description Which VM; shown to administrators.
+             */
+            vm_id: string | null;
+        };
+        /**
          * OperationError
          * @description Why an operation did not succeed, or why it is being undone.
          */
@@ -7716,6 +7755,8 @@ export interface components {
              * @example 0
              */
             oldest_operation_seconds: number;
+            /** @description Null when nothing is under way. */
+            oldest_transition: components["schemas"]["OldestTransition"] | null;
             /**
              * Meter Lag Seconds
              * @description How late the meter is for the most overdue account.
@@ -9796,7 +9837,7 @@ export interface components {
          * @description The platform's own health.
          */
         SystemHealth: {
-            /** @description The worst status of any component. */
+            /** @description unhealthy when api, database, vm_manager, storage, compute or invariants is; degraded when anything else is not well. */
             overall_status: components["schemas"]["Health"];
             components: components["schemas"]["ComponentsHealth"];
             performance: components["schemas"]["PerformanceFigures"];
