@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
@@ -110,8 +111,9 @@ async def set_discount(
 
     What runs is charged until this second as before, and from then on with the discount.
     """
-    basis_points = round(body.percent * 100)
-    if abs(basis_points - body.percent * 100) > 1e-6:  # noqa: PLR2004 - the rounding of two decimal places in a float
+    exact = Decimal(str(body.percent)) * 100  # The shortest text of the float is what was sent.
+    basis_points = int(exact)
+    if basis_points != exact:
         raise InvalidInput.at("percent", "A discount has at most two decimal places.")
     account = parse_id(user_id)
     if account is None:
