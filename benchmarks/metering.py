@@ -11,8 +11,9 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any, Final
 from uuid import UUID
@@ -23,6 +24,7 @@ import sqlalchemy as sa
 from benchmarks.harness import PASSWORD, Figure, directory, postgres, settings_for, show
 from zentry.platform.clock import ManualClock
 from zentry.platform.db import Transaction
+from zentry.platform.db.types import Instant
 from zentry.platform.logging import configure_logging
 from zentry.platform.settings import LogSettings, Settings
 from zentry.schema.accounts import users
@@ -34,7 +36,8 @@ _EACH: Final = 10
 """Machines of one account."""
 _DUE: Final = 1_000
 _RATE: Final = 50_000
-_BATCH: Final = 5_000
+_FIRST_ID: Final = 2**56
+_FEW_LINES: Final = 1_000
 
 
 def main(few: int = 10_000, many: int = 1_000_000, rounds: int = 5, lines: int = 1_000_000) -> None:
@@ -88,51 +91,47 @@ async def _ticks(settings: Settings, machines: int, rounds: int) -> list[float]:
 
 async def _seed(platform: Platform, accounts: int) -> Sequence[UUID]:
     """Write accounts with machines that have run for an hour that is paid."""
-    ids: list[UUID] = []
-    for first in range(0, accounts, _BATCH // _EACH):
-        async with platform.database.work() as tx:
-            made = [tx.new_id() for _ in range(min(_BATCH // _EACH, accounts - first))]
-            await tx.execute(sa.insert(users), [_account(user_id) for user_id in made])
-            owned = [(user_id, tx.new_id()) for user_id in made for _ in range(_EACH)]
-            await tx.execute(sa.insert(holds), [_hold(tx, *one) for one in owned])
-            await tx.execute(sa.insert(segments), [_segment(tx, *one) for one in owned])
-        ids += made
-    return ids
+    async with platform.database.work() as tx:
+        await _fill(
+            tx,
+            users,
+            accounts,
+            lambda number: {
+                "id": _id(tx, number, of=1),
+                "email": sa.cast(number, sa.Text),
+                "email_key": sa.cast(number, sa.Text),
+                "name": "Ada Bench",
+                "hashed_password": "",
+                "role": "user",
+                "is_active": True,
+                "created_at": _NOON,
+                "credits": 100_000_000,
+                "held": _EACH * _RATE,
+                "meter_due_at": _NOON + timedelta(days=1),
+            },
+        )
+        for table, values in ((holds, _hold), (segments, _segment)):
+            await _fill(tx, table, accounts * _EACH, partial(values, tx))
+    return [UUID(int=_FIRST_ID + number) for number in range(accounts)]
 
 
-def _account(user_id: UUID) -> dict[str, Any]:
+def _hold(tx: Transaction, number: sa.ColumnElement[int]) -> dict[str, Any]:
     return {
-        "id": user_id,
-        "email": f"{user_id}@example.com",
-        "email_key": f"{user_id}@example.com",
-        "name": "Ada Bench",
-        "hashed_password": "",
-        "role": "user",
-        "is_active": True,
-        "created_at": _NOON,
-        "credits": 100_000_000,
-        "held": _EACH * _RATE,
-        "meter_due_at": _NOON + timedelta(days=1),
-    }
-
-
-def _hold(tx: Transaction, user_id: UUID, vm_id: UUID) -> dict[str, Any]:
-    return {
-        "id": tx.new_id(),
-        "user_id": user_id,
-        "resource_id": vm_id,
+        "id": _id(tx, number, of=2),
+        "user_id": _id(tx, number // _EACH, of=1),
+        "resource_id": _id(tx, number, of=3),
         "remaining": _RATE,
         "status": "open",
         "created_at": _NOON,
     }
 
 
-def _segment(tx: Transaction, user_id: UUID, vm_id: UUID) -> dict[str, Any]:
+def _segment(tx: Transaction, number: sa.ColumnElement[int]) -> dict[str, Any]:
     return {
-        "id": tx.new_id(),
-        "user_id": user_id,
-        "project_id": user_id,
-        "resource_id": vm_id,
+        "id": _id(tx, number, of=4),
+        "user_id": _id(tx, number // _EACH, of=1),
+        "project_id": _id(tx, number // _EACH, of=1),
+        "resource_id": _id(tx, number, of=3),
         "resource_type": "small",
         "meter": "compute",
         "price_version": 1,
@@ -143,6 +142,34 @@ def _segment(tx: Transaction, user_id: UUID, vm_id: UUID) -> dict[str, Any]:
         "charged_micros": 0,
         "price_micros": _RATE,
     }
+
+
+async def _fill(
+    tx: Transaction,
+    table: sa.Table,
+    count: int,
+    values: Callable[[sa.ColumnElement[int]], Mapping[str, Any]],
+) -> None:
+    """Let the database itself write so many rows: a million through a driver takes longer than what is measured."""
+    if tx.dialect == "postgresql":
+        numbers: Any = sa.func.generate_series(0, count - 1).table_valued("i").render_derived()
+    else:
+        first = sa.select(sa.literal(0).label("i")).cte("numbers", recursive=True)
+        numbers = first.union_all(sa.select(first.c.i + 1).where(first.c.i < count - 1))
+    made = values(numbers.c.i)
+    cells = [
+        value.label(name) if isinstance(value, sa.ColumnElement) else sa.literal(value, table.c[name].type).label(name)
+        for name, value in made.items()
+    ]
+    await tx.execute(sa.insert(table).from_select(list(made), sa.select(*cells)))
+
+
+def _id(tx: Transaction, number: sa.ColumnElement[int], *, of: int) -> sa.ColumnElement[Any]:
+    """Return an id that grows with the number, as those of the platform grow with time."""
+    value = sa.cast(number, sa.BigInteger) + (_FIRST_ID + (of - 1) * 2**32)
+    if tx.dialect == "postgresql":
+        return sa.cast(sa.func.lpad(sa.func.to_hex(value), 32, "0"), sa.Uuid)
+    return sa.type_coerce(sa.func.printf("%032x", value), sa.Text)
 
 
 async def _balances(settings: Settings, lines: int, rounds: int) -> tuple[list[float], list[float]]:
@@ -168,45 +195,50 @@ async def _balances(settings: Settings, lines: int, rounds: int) -> tuple[list[f
 
 async def _write_lines(platform: Platform, user_id: UUID, count: int) -> None:
     start = _NOON - timedelta(days=365)
-    for first in range(0, count, _BATCH):
-        async with platform.database.work() as tx:
-            numbers = range(first, min(count, first + _BATCH))
-            rows = [(number, tx.new_id(), start + timedelta(seconds=30 * number)) for number in numbers]
-            await tx.execute(sa.insert(billing_records), [_line(user_id, id_, at) for _, id_, at in rows])
-            await tx.execute(sa.insert(ledger_entries), [_entry(tx, user_id, *row) for row in rows])
-    days = [
-        {"user_id": user_id, "day": start.date() + timedelta(days=day), "micros": 1_000}
-        for day in range(max(1, count // 2_880))
-    ]
     async with platform.database.work() as tx:
+        of = 10 + 2 * (count > _FEW_LINES)
+
+        def line(number: sa.ColumnElement[int]) -> dict[str, Any]:
+            return {
+                "id": _id(tx, number, of=of),
+                "user_id": user_id,
+                "vm_id": user_id,
+                "action_type": "vm_usage",
+                "amount": -1,
+                "description": "Usage of small",
+                "created_at": _later(tx, start, number),
+            }
+
+        def entry(number: sa.ColumnElement[int]) -> dict[str, Any]:
+            return {
+                "id": _id(tx, number, of=of + 1),
+                "user_id": user_id,
+                "position": number + 2,
+                "debit": "held",
+                "credit": "revenue",
+                "amount": 1,
+                "cause": sa.literal(f"benchmark:{count}:") + sa.cast(number, sa.Text),
+                "record_id": _id(tx, number, of=of),
+                "created_at": _later(tx, start, number),
+                "hash": "",
+            }
+
+        await _fill(tx, billing_records, count, line)
+        await _fill(tx, ledger_entries, count, entry)
+        days = [
+            {"user_id": user_id, "day": start.date() + timedelta(days=day), "micros": 1_000}
+            for day in range(max(1, count // 2_880))
+        ]
         await tx.execute(sa.insert(daily_spend), days)
 
 
-def _line(user_id: UUID, record_id: UUID, at: datetime) -> dict[str, Any]:
-    return {
-        "id": record_id,
-        "user_id": user_id,
-        "vm_id": user_id,
-        "action_type": "vm_usage",
-        "amount": -1,
-        "description": "Usage of small",
-        "created_at": at,
-    }
-
-
-def _entry(tx: Transaction, user_id: UUID, number: int, record_id: UUID, at: datetime) -> dict[str, Any]:
-    return {
-        "id": tx.new_id(),
-        "user_id": user_id,
-        "position": number + 2,
-        "debit": "held",
-        "credit": "revenue",
-        "amount": 1,
-        "cause": f"benchmark:{user_id}:{number}",
-        "record_id": record_id,
-        "created_at": at,
-        "hash": "",
-    }
+def _later(tx: Transaction, start: datetime, number: sa.ColumnElement[int]) -> sa.ColumnElement[Any]:
+    """Return an instant half a minute later for each number."""
+    if tx.dialect == "postgresql":
+        at = sa.literal(start, Instant)
+        return at + sa.func.make_interval(0, 0, 0, 0, 0, 0, number * 30)
+    shift = sa.cast(number * 30, sa.Text) + " seconds"
+    return sa.type_coerce(sa.func.strftime("%Y-%m-%d %H:%M:%S.000000", f"{start:%Y-%m-%d %H:%M:%S}", shift), sa.Text)
 
 
 async def _look(client: httpx.AsyncClient, headers: dict[str, str]) -> float:
