@@ -45,7 +45,7 @@ async def test_a_hundred_requests_for_one_name_make_one_machine(platform: Platfo
 @pytest.mark.parametrize("rounds", [3, pytest.param(60, marks=pytest.mark.long)])
 async def test_memory_stays_bounded_round_after_round(platform: PlatformUnderTest, rounds: int) -> None:
     async def one_round(number: int) -> int:
-        journeys = [Journey(f"user{user}.{number}@example.com") for user in range(USERS // 4)]
+        journeys = [Journey(f"user{user}.{number}@example.com") for user in range(USERS // 10)]
         assert await drive_journeys(platform, journeys) == []
         gc.collect()
         return psutil.Process().memory_info().rss
@@ -53,5 +53,5 @@ async def test_memory_stays_bounded_round_after_round(platform: PlatformUnderTes
     warm = max([await one_round(number) for number in range(2)])
     later = [await one_round(number) for number in range(2, 2 + rounds)]
 
-    # Caches of statements and tokens are bounded; a leak of a few KiB a request would show as more.
+    # Caches of statements and tokens are bounded. A leak of 40 KiB a request shows in three rounds, of 2 KiB in sixty.
     assert max(later) - warm < 24 * 2**20
