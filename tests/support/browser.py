@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from playwright.sync_api import Browser, sync_playwright
+
+from tests.support.debian import install
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _PLACES: Final = (
@@ -53,7 +53,7 @@ def browsing(*more: str) -> Iterator[Browser]:
 def ensure_chromium() -> str:
     """Return where the browser is, installing it where it is missing and this account may."""
     found = find_chromium()
-    if found is None and _install_with_apt():
+    if found is None and install("chromium"):
         found = find_chromium()
     if found is None:
         raise BrowserUnavailable(
@@ -67,23 +67,3 @@ def find_chromium() -> str | None:
     """Return an installed Chromium or Chrome."""
     on_path = next((found for name in _NAMES if (found := shutil.which(name)) is not None), None)
     return on_path or next((str(place) for place in _PLACES if os.access(place, os.X_OK)), None)
-
-
-def _install_with_apt() -> bool:
-    if (apt := shutil.which("apt-get")) is None:
-        return False
-    prefix: list[str] = []
-    if os.geteuid() != 0:
-        sudo = shutil.which("sudo")
-        if sudo is None or subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode != 0:
-            return False
-        prefix = [sudo, "-n"]
-    prefix += ["env", "DEBIAN_FRONTEND=noninteractive", apt, "-q", "-y"]
-    print("Installing Chromium for the tests with apt-get.", file=sys.stderr)
-    for arguments in (["update"], ["install", "--no-install-recommends", "chromium"]):
-        done = subprocess.run(
-            [*prefix, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False, timeout=900
-        )
-        if done.returncode != 0:
-            return False
-    return True

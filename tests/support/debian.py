@@ -27,6 +27,21 @@ def ensure_program(name: str, *, package: str) -> Path:
     return program
 
 
+def install(package: str) -> bool:
+    """Install a package with apt-get, where there is root or sudo that asks nothing; say whether it is there now."""
+    if (apt := shutil.which("apt-get")) is None:
+        return False
+    prefix: list[str] = []
+    if os.geteuid() != 0:
+        sudo = shutil.which("sudo")
+        if sudo is None or not _run([sudo, "-n", "true"]):
+            return False
+        prefix = [sudo, "-n"]
+    prefix += ["env", "DEBIAN_FRONTEND=noninteractive", apt, "-q", "-y"]
+    print(f"Installing {package} for the tests with apt-get.", file=sys.stderr)
+    return _run([*prefix, "update"]) and _run([*prefix, "install", "--no-install-recommends", package])
+
+
 def _unpack(package: str, folder: Path) -> None:
     """Fetch a package and unpack it; several test processes may do so at once."""
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
@@ -47,8 +62,8 @@ def _unpack(package: str, folder: Path) -> None:
                     return
 
 
-def _run(command: list[str], directory: Path) -> bool:
+def _run(command: list[str], directory: Path | None = None) -> bool:
     done = subprocess.run(
-        command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False, timeout=600
+        command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False, timeout=900
     )
     return done.returncode == 0

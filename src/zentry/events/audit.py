@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
 
 from zentry.events.chain import HASHED, entry_hash
+from zentry.events.types import LoggedEvent
 from zentry.platform.db import Database, Transaction, values
 from zentry.schema.events import event_head, event_log, events
 
@@ -37,22 +36,9 @@ _LOGGED: Final = (
 )
 
 
-class ExportedEvent(msgspec.Struct, frozen=True, kw_only=True):
+class ExportedEvent(LoggedEvent, frozen=True, kw_only=True):
     """A line of an export: all that the hash covers, and the hash."""
 
-    position: int
-    id: UUID
-    kind: str
-    user_id: UUID | None
-    project_id: UUID | None
-    resource_type: str
-    resource_id: UUID
-    cause: str
-    actor_id: UUID | None
-    operation_id: UUID | None
-    request_id: str | None
-    data: dict[str, Any]
-    created_at: datetime
     hash: str
 
 
