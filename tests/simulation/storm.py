@@ -45,7 +45,13 @@ SKIRMISH: Final[dict[str, Any]] = {
     "users": {"count": 1, "arrive_within_hours": 0.01, "decide_every_hours": 0.025},
     "machines": {"per_user": 1, "lifetime_hours": 0.12, "fiddle": 0.7, "haste": 0.4},
     "faults": {**STORM["faults"], "kill": 0.008, "freeze": 0.012, "freeze_seconds": 60},
-    "settings": {**STORM["settings"], "operations": {"lease_seconds": 30}},
+    "settings": {
+        **STORM["settings"],
+        "operations": {"lease_seconds": 30},
+        # What is looked for in vain in most of them is looked for less often: a fifth of the work.
+        "monitoring": {"alert_seconds": 300},
+        "mail": {"poll_seconds": 300},
+    },
 }
 # Workers that stand still in the middle of an order while others go on, and users who change their minds meanwhile.
 ZOMBIES: Final[dict[str, Any]] = {

@@ -142,6 +142,13 @@ _DUE_ACCOUNT: Final = (
     .limit(1)
     .with_for_update(skip_locked=True, key_share=True)
 )
+_EXHAUSTED: Final = (
+    sa.select(segments.c.user_id)
+    # Above the least id there is, so that an index of few rows is searched.
+    .where(is_exhausted, segments.c.user_id > sa.literal(UUID(int=0), sa.Uuid))
+    .distinct()
+    .limit(sa.bindparam("most"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,9 +338,7 @@ class BillingRepository:
 
     async def list_exhausted_accounts(self, *, limit: int) -> Sequence[UUID]:
         """Return accounts of which something is to be stopped, since it could not be paid any longer."""
-        first = segments.c.user_id > sa.literal(UUID(int=0), sa.Uuid)  # So that an index of few rows is searched.
-        query = sa.select(segments.c.user_id).where(is_exhausted, first).distinct().limit(limit)
-        return list((await self._tx.execute(query)).scalars())
+        return list((await self._tx.execute(_EXHAUSTED, {"most": limit})).scalars())
 
     async def lock_due_account(self) -> UUID | None:
         """Lock and return one account that the meter must look at, passing over locked ones."""

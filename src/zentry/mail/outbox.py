@@ -28,6 +28,7 @@ _DUE: Final = (
     .limit(sa.bindparam("most"))
     .with_for_update(skip_locked=True)
 )
+_NEXT_DUE: Final = sa.select(sa.func.min(mails.c.due_at)).where(is_pending)
 
 
 class Outbox:
@@ -110,9 +111,7 @@ class MailQueue:
 
     async def next_due_in(self) -> timedelta | None:
         """Return how long until a mail is due; None when there is none."""
-        due_at: datetime | None = (
-            await self._tx.execute(sa.select(sa.func.min(mails.c.due_at)).where(is_pending))
-        ).scalar_one()
+        due_at: datetime | None = (await self._tx.execute(_NEXT_DUE)).scalar_one()
         return None if due_at is None else due_at - self._tx.now
 
 

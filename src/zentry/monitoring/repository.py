@@ -21,6 +21,15 @@ from zentry.schema.operations import OperationStatus, is_active, is_pending, ope
 from zentry.schema.vms import VMStatus, vms
 
 _NONE: Final = timedelta(0)
+_LAST_HEALTH: Final = sa.select(health_records.c.recorded_at).order_by(health_records.c.recorded_at.desc()).limit(1)
+_PRUNE_HEALTH: Final = sa.delete(health_records).where(
+    health_records.c.id.in_(
+        sa.select(health_records.c.id)
+        .where(health_records.c.recorded_at < sa.bindparam("before"))
+        .order_by(health_records.c.recorded_at)
+        .limit(sa.bindparam("most"))
+    )
+)
 
 
 class MonitoringRepository:
@@ -116,8 +125,7 @@ class MonitoringRepository:
 
     async def last_health_record_at(self) -> datetime | None:
         """Return when health was recorded last."""
-        query = sa.select(health_records.c.recorded_at).order_by(health_records.c.recorded_at.desc()).limit(1)
-        return (await self._tx.execute(query)).scalar_one_or_none()
+        return (await self._tx.execute(_LAST_HEALTH)).scalar_one_or_none()
 
     async def insert_health_records(self, components: Sequence[Component]) -> None:
         """Record how the components are."""
@@ -137,13 +145,7 @@ class MonitoringRepository:
 
     async def prune_health_records(self, *, before: datetime, limit: int) -> int:
         """Forget at most `limit` of the records before an instant, and tell how many."""
-        oldest = (
-            sa.select(health_records.c.id)
-            .where(health_records.c.recorded_at < before)
-            .order_by(health_records.c.recorded_at)
-            .limit(limit)
-        )
-        return (await self._tx.execute(sa.delete(health_records).where(health_records.c.id.in_(oldest)))).rowcount
+        return (await self._tx.execute(_PRUNE_HEALTH, {"before": before, "most": limit})).rowcount
 
     async def _count_vms(
         self, which: sa.ColumnElement[bool], parameters: Mapping[str, Any] = MappingProxyType({})

@@ -7,7 +7,7 @@ made again as a whole. So averages and peaks are those of all samples, whenever 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -84,12 +84,10 @@ class Rollups:
         done = await _claim(tx, vm_metrics_1h.name)
         if done is None or done >= until:
             return
-        query = sa.select(sa.func.min(vm_metrics_5m.c.starts_at)).where(vm_metrics_5m.c.starts_at >= done)
-        hour = await _instant(tx, query)
+        hour = await _instant(tx, _FIRST_WINDOW, {"since": done})
         while hour is not None and (hour := floor_to(hour, HOUR)) < until:
             await tx.execute(_ROLL[tx.dialect, vm_metrics_1h.name], {"start": hour, "end": hour + HOUR})
-            query = sa.select(sa.func.min(vm_metrics_5m.c.starts_at)).where(vm_metrics_5m.c.starts_at >= hour + HOUR)
-            hour = await _instant(tx, query)
+            hour = await _instant(tx, _FIRST_WINDOW, {"since": hour + HOUR})
         await tx.execute(_MOVE, {"name_": vm_metrics_1h.name, "until": until})
 
     async def _correct(self, tx: Transaction) -> int:
@@ -115,25 +113,24 @@ class Rollups:
 
 async def _claim(tx: Transaction, name: str) -> datetime | None:
     """Return until when a table is filled and hold on to it; None while another process does."""
-    query = sa.select(metric_rollups.c.rolled_until).where(metric_rollups.c.name == name)
-    until = await _instant(tx, query.with_for_update(skip_locked=True))
+    until = await _instant(tx, _LOCK_ROLLED, {"name_": name})
     if until is not None:
         return until
-    if await _instant(tx, query) is not None:
+    if await _instant(tx, _ROLLED, {"name_": name}) is not None:
         return None
     width = next(width for table, width in TIERS if table.name == name)
-    oldest = await _instant(tx, sa.select(sa.func.min(vm_metrics.c.recorded_at)))
+    oldest = await _instant(tx, sa.select(sa.func.min(vm_metrics.c.recorded_at)), {})
     begin = floor_to(oldest or tx.now, width)
     there = await tx.insert_unless_there(metric_rollups, {"name": name, "rolled_until": begin})
     return begin if there else None
 
 
 async def _first_sample(tx: Transaction, since: datetime) -> datetime | None:
-    return await _instant(tx, sa.select(sa.func.min(vm_metrics.c.recorded_at)).where(vm_metrics.c.recorded_at >= since))
+    return await _instant(tx, _FIRST_SAMPLE, {"since": since})
 
 
-async def _instant(tx: Transaction, query: sa.Select[Any]) -> datetime | None:
-    found: datetime | None = (await tx.execute(query)).scalar_one_or_none()
+async def _instant(tx: Transaction, query: sa.Select[Any], given: Mapping[str, Any]) -> datetime | None:
+    found: datetime | None = (await tx.execute(query, given)).scalar_one_or_none()
     return found
 
 
@@ -178,6 +175,14 @@ _ROLL: Final = {
     ("sqlite", vm_metrics_5m.name): _five_minutes(sqlite.insert(vm_metrics_5m)),
     ("sqlite", vm_metrics_1h.name): _hour(sqlite.insert(vm_metrics_1h)),
 }
+_ROLLED: Final = sa.select(metric_rollups.c.rolled_until).where(metric_rollups.c.name == sa.bindparam("name_"))
+_LOCK_ROLLED: Final = _ROLLED.with_for_update(skip_locked=True)
+_FIRST_SAMPLE: Final = sa.select(sa.func.min(vm_metrics.c.recorded_at)).where(
+    vm_metrics.c.recorded_at >= sa.bindparam("since")
+)
+_FIRST_WINDOW: Final = sa.select(sa.func.min(vm_metrics_5m.c.starts_at)).where(
+    vm_metrics_5m.c.starts_at >= sa.bindparam("since")
+)
 _MOVE: Final = (
     sa.update(metric_rollups)
     .where(metric_rollups.c.name == sa.bindparam("name_"))

@@ -19,6 +19,11 @@ from zentry.schema.monitoring import sampling_rounds
 from zentry.schema.vms import is_running, vms
 
 _LONG_AGO: Final = timedelta(days=1)
+_LOCK_ROUND: Final = (
+    sa.select(sampling_rounds.c.due_at, sampling_rounds.c.after)
+    .where(sampling_rounds.c.driver == sa.bindparam("driver_"))
+    .with_for_update(skip_locked=True)
+)
 
 
 class SamplingRounds:
@@ -51,8 +56,7 @@ class SamplingRounds:
 
     async def _claim(self) -> tuple[datetime, UUID | None] | None:
         """Hold on to the round; None while another worker takes a page."""
-        query = sa.select(sampling_rounds.c.due_at, sampling_rounds.c.after).where(self._mine)
-        row = (await self._tx.execute(query.with_for_update(skip_locked=True))).one_or_none()
+        row = (await self._tx.execute(_LOCK_ROUND, {"driver_": self._driver})).one_or_none()
         if row is not None:
             return row.due_at, row.after
         long_ago = self._tx.now - _LONG_AGO

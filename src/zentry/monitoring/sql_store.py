@@ -135,14 +135,14 @@ class SQLMetricsStore:
         if self._partitioned_at is None or monotonic - self._partitioned_at >= _PARTITIONS_EVERY_SECONDS:
             self._partitioned_at = monotonic
             await self._partitions.arrange(now=now, keep=keep)
-        for table, column in _AGES:
+        for name, forget in _FORGET:
             async with self._database.work() as tx:
-                await _forget(tx, table, column, before=keep[table.name], limit=_PRUNED_AT_ONCE)
+                await tx.execute(forget, {"before": keep[name], "most": _PRUNED_AT_ONCE})
 
     async def prune(self, *, before: datetime, limit: int) -> int:
         """Forget at most `limit` of the samples before an instant, the oldest first; their averages stay."""
         async with self._database.work() as tx:
-            return await _forget(tx, vm_metrics, vm_metrics.c.recorded_at, before=before, limit=limit)
+            return (await tx.execute(_FORGET_SAMPLES, {"before": before, "most": limit})).rowcount
 
     async def check(self) -> None:
         """Raise `MetricsUnavailable` unless the database answers."""
@@ -272,22 +272,16 @@ def _bucket(query: Query, row: sa.RowMapping) -> Bucket:
     )
 
 
-async def _forget(
-    tx: Transaction, table: sa.Table, time: sa.ColumnElement[Any], *, before: datetime, limit: int
-) -> int:
-    key = sa.tuple_(table.c.vm_id, time)
-    oldest = sa.select(table.c.vm_id, time).where(time < before).order_by(time).limit(limit)
-    if table is vm_metrics:
-        return (await tx.execute(sa.delete(vm_metrics).where(key.in_(oldest)))).rowcount
-    if table is vm_metrics_5m:
-        return (await tx.execute(sa.delete(vm_metrics_5m).where(key.in_(oldest)))).rowcount
-    return (await tx.execute(sa.delete(vm_metrics_1h).where(key.in_(oldest)))).rowcount
+def _forgetting(table: sa.Table, time: sa.Column[Any]) -> sa.Delete:
+    oldest = sa.select(table.c.vm_id, time).where(time < sa.bindparam("before")).order_by(time)
+    return sa.delete(table).where(sa.tuple_(table.c.vm_id, time).in_(oldest.limit(sa.bindparam("most"))))
 
 
-_AGES: Final = (
-    (vm_metrics, vm_metrics.c.recorded_at),
-    (vm_metrics_5m, vm_metrics_5m.c.starts_at),
-    (vm_metrics_1h, vm_metrics_1h.c.starts_at),
+_FORGET_SAMPLES: Final = _forgetting(vm_metrics, vm_metrics.c.recorded_at)
+_FORGET: Final = (
+    (vm_metrics.name, _FORGET_SAMPLES),
+    (vm_metrics_5m.name, _forgetting(vm_metrics_5m, vm_metrics_5m.c.starts_at)),
+    (vm_metrics_1h.name, _forgetting(vm_metrics_1h, vm_metrics_1h.c.starts_at)),
 )
 _INSERT_ROWS: Final = sqlite.insert(vm_metrics).on_conflict_do_nothing()
 # One array for each column: the statement and its parameters stay few, however many samples there are.

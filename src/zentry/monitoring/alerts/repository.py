@@ -38,6 +38,17 @@ _PLACE: Final = (alert_changes.c.created_at, alert_changes.c.id)
 """Where a change stands in the history."""
 _KEPT: Final = timedelta(days=90)
 _SWEPT_AT_ONCE: Final = 1000
+_DUE: Final = (
+    sa.select(alert_policies.c.id)
+    .where(
+        is_policy_judged,
+        alert_policies.c.due_at <= sa.bindparam("now"),
+        sa.or_(alert_policies.c.lease_until.is_(None), alert_policies.c.lease_until < sa.bindparam("now")),
+    )
+    .order_by(alert_policies.c.due_at)
+    .limit(sa.bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
 
 
 class AlertRepository:
@@ -76,15 +87,7 @@ class AlertRepository:
     async def claim(self, *, limit: int, lease: timedelta) -> Sequence[Policy]:
         """Take policies that are due and that nobody judges, the most overdue first."""
         now = self._tx.now
-        free = sa.or_(alert_policies.c.lease_until.is_(None), alert_policies.c.lease_until < now)
-        due = (
-            sa.select(alert_policies.c.id)
-            .where(is_policy_judged, alert_policies.c.due_at <= now, free)
-            .order_by(alert_policies.c.due_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        ids = (await self._tx.execute(due)).scalars().all()
+        ids = (await self._tx.execute(_DUE, {"now": now, "most": limit})).scalars().all()
         if not ids:
             return []
         taken = (
