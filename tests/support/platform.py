@@ -23,6 +23,7 @@ from zentry.compute.driver import ComputeDriver
 from zentry.platform.clock import Clock, ManualClock
 from zentry.platform.db import Database
 from zentry.platform.settings import Settings
+from zentry.platform.tracing import Tracing
 from zentry.schema.accounts import users
 from zentry.wiring import Platform, open_platform
 
@@ -197,11 +198,16 @@ class PlatformUnderTest:
 
 @contextlib.asynccontextmanager
 async def open_under_test(
-    settings: Settings, *, driver: ComputeDriver | None = None, clock: Clock | None = None, seed: int = 7
+    settings: Settings,
+    *,
+    driver: ComputeDriver | None = None,
+    clock: Clock | None = None,
+    seed: int = 7,
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[PlatformUnderTest]:
     """Open a platform on a migrated database; two that share one make ids of different seeds."""
     clock = clock or ManualClock(START)
-    async with open_platform(settings, clock=clock, random=Random(seed), driver=driver) as platform:
+    async with open_platform(settings, clock=clock, random=Random(seed), driver=driver, tracing=tracing) as platform:
         transport = httpx.ASGITransport(app=platform.app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://zentry.test") as client:
             yield PlatformUnderTest(platform, client, clock)

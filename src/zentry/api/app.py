@@ -2,6 +2,7 @@
 
 A request passes, from the outside in:
 
+    RequestTracing   opens its span, where traces are kept
     RequestContext   names it, completes every answer's headers, writes the access log
     OnePath          `/v1/vms/` is `/vms`, HEAD is GET
     CORS             so that browsers may read errors too
@@ -34,12 +35,14 @@ from zentry.api.middleware.context import RequestContext
 from zentry.api.middleware.cors import CORS
 from zentry.api.middleware.guard import RequestGuard
 from zentry.api.middleware.paths import OnePath
+from zentry.api.middleware.tracing import RequestTracing
 from zentry.api.openapi import build_document
 from zentry.api.system import Cleanup, DatabaseUpkeep, system_router
 from zentry.api.versioning import versioning_router
 from zentry.platform.clock import Clock
 from zentry.platform.errors import ZentryError
 from zentry.platform.settings import Settings
+from zentry.platform.tracing import NO_TRACING, Tracing
 from zentry.platform.web import Edge
 
 TITLE: Final = "Zentry Cloud API"
@@ -96,6 +99,7 @@ def create_app(
     edge: Edge,
     routers: Sequence[APIRouter],
     middleware: Sequence[Callable[[ASGIApp], ASGIApp]] = (),
+    tracing: Tracing = NO_TRACING,
     lifespan: Lifespan[Any] | None = None,
     clock: Clock,
     database_service: DatabaseUpkeep,
@@ -126,6 +130,7 @@ def create_app(
         lifespan=lifespan,
         exception_handlers={ZentryError: answer, HTTPException: answer, RequestValidationError: answer},
         middleware=[
+            *((Middleware(RequestTracing, tracing=tracing),) if tracing.is_on else ()),
             Middleware(RequestContext, problems=problems, clock=clock, hsts=settings.security.hsts),
             Middleware(OnePath),
             Middleware(

@@ -14,6 +14,7 @@ import sqlalchemy.exc as sa_exc
 import structlog
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
+from prometheus_client import Counter
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -31,6 +32,11 @@ MEDIA_TYPE: Final = "application/problem+json"
 PATH: Final = "zentry.path"
 REQUEST_ID: Final = "zentry.request_id"
 
+ERRORS: Final = Counter(
+    "zentry_http_errors_total",
+    "Errors that were answered, by their code and the template of the route.",
+    ("code", "route", "status"),
+)
 _MAX_INSTANCE: Final = 500
 _SERVER_ERROR: Final = 500
 
@@ -139,6 +145,7 @@ class Problems:
         details: Mapping[str, Any],
         headers: Mapping[str, str],
     ) -> Response:
+        ERRORS.labels(code, getattr(scope.get("route"), "path", None) or "unmatched", str(status)).inc()
         body = {
             "success": False,
             "error_code": code,

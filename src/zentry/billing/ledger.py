@@ -14,14 +14,25 @@ from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
+from prometheus_client import Counter
 
 from zentry.billing.errors import InsufficientCredits
 from zentry.billing.types import Balance
 from zentry.platform.db import Transaction
 from zentry.platform.errors import NotFound
+from zentry.platform.money import MICROS_PER_CREDIT
 from zentry.schema.accounts import users
 from zentry.schema.billing import LedgerAccount, ledger_entries
 
+ENTRIES: Final = Counter(
+    "zentry_ledger_entries_total",
+    "Entries of the books, by the accounts that they move an amount from and to. "
+    "Those of a transaction that is taken back are counted as well.",
+    ("debit", "credit"),
+)
+CREDITS: Final = Counter(
+    "zentry_ledger_credits_total", "Credits that entries of the books have moved, counted alike.", ("debit", "credit")
+)
 _CREDITS_CHANGE: Final = {LedgerAccount.AVAILABLE: 1, LedgerAccount.HELD: 1}
 _COLUMNS: Final = (
     users.c.credits,
@@ -155,6 +166,7 @@ class Books:
             cause=cause,
             created_at=self._tx.now,
         )
+        _count(debit, credit, amount)
         self._entries.append(
             {
                 "id": self._tx.new_id(),
@@ -169,6 +181,11 @@ class Books:
                 "hash": self._head,
             }
         )
+
+
+def _count(debit: LedgerAccount, credit: LedgerAccount, amount: int) -> None:
+    ENTRIES.labels(debit, credit).inc()
+    CREDITS.labels(debit, credit).inc(amount / MICROS_PER_CREDIT)
 
 
 def entry_hash(

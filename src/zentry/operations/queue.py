@@ -19,6 +19,7 @@ from zentry.operations.errors import VMBusy
 from zentry.operations.types import CANCELLED, Claim, Failure, Operation
 from zentry.platform.db import Transaction, values
 from zentry.platform.signals import OPERATION_ENDED, OPERATIONS_DUE
+from zentry.platform.tracing import current_traceparent
 from zentry.schema.operations import OperationStatus, is_active, is_pending, is_running, operations
 from zentry.schema.vms import vms
 
@@ -75,6 +76,8 @@ _CLAIM: Final = (
         operations.c.attempt,
         operations.c.deadline,
         operations.c.input,
+        operations.c.request_id,
+        operations.c.traceparent,
     )
 )
 _RENEW: Final = (
@@ -119,6 +122,7 @@ class OperationQueue:
                 "deadline": self._tx.now + deadline,
                 "input": dict(input_ or {}),
                 "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+                "traceparent": current_traceparent(),
                 "created_at": self._tx.now,
             },
         )

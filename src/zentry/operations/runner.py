@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
@@ -26,6 +27,7 @@ from zentry.platform.db import Database
 from zentry.platform.settings import OperationSettings
 from zentry.platform.signals import OPERATIONS_DUE, Signals
 from zentry.platform.tasks import first_of
+from zentry.platform.tracing import NO_TRACING, Fact, Span, Tracing
 
 _log = structlog.get_logger(__name__)
 _MAX_BACKOFF_SECONDS: Final = 30.0
@@ -57,8 +59,10 @@ class OperationRunner:
         random: Random,
         signals: Signals,
         owner: str,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._database = database
+        self._tracing = tracing
         self._kinds = kinds
         self._settings = settings
         self._clock = clock
@@ -101,16 +105,30 @@ class OperationRunner:
 
     async def drive(self, claim: Claim) -> None:
         """Carry a claimed operation on until it ends, is postponed, or is somebody else's."""
-        structlog.contextvars.bind_contextvars(operation_id=str(claim.operation_id), kind=claim.kind)
-        kind = self._kinds[claim.kind]
-        try:
-            following: Claim | None = claim
-            while following is not None:
-                following = await (self._undo(kind, following) if following.undoing else self._step(kind, following))
-        except LostClaim:
-            _log.info("operation.claim_lost", vm_id=str(claim.vm_id), fence=claim.fence)
-        finally:
-            structlog.contextvars.unbind_contextvars("operation_id", "kind")
+        joined = {"operation_id": str(claim.operation_id), "kind": claim.kind}
+        if claim.request_id is not None:
+            joined["request_id"] = claim.request_id
+        with structlog.contextvars.bound_contextvars(**joined), self._span(claim) as span:
+            kind = self._kinds[claim.kind]
+            try:
+                following: Claim | None = claim
+                while following is not None:
+                    going_on = self._undo if following.undoing else self._step
+                    following = await going_on(kind, following)
+            except LostClaim:
+                span.fail("a newer claim has taken over")
+                _log.info("operation.claim_lost", vm_id=str(claim.vm_id), fence=claim.fence)
+
+    def _span(self, claim: Claim) -> AbstractContextManager[Span]:
+        """Go on with the trace of the request that asked, whichever process drives the operation."""
+        if not self._tracing.is_on:
+            return self._tracing.span(claim.kind)
+        facts: dict[str, Fact] = {
+            "zentry.operation_id": str(claim.operation_id),
+            "zentry.vm_id": str(claim.vm_id),
+            "zentry.attempt": claim.attempt,
+        }
+        return self._tracing.span(f"operation {claim.kind}", role="consumer", parent=claim.traceparent, facts=facts)
 
     async def _step(self, kind: Kind, claim: Claim) -> Claim | None:
         """Carry out one step; return the claim with which to go on."""
@@ -146,7 +164,7 @@ class OperationRunner:
         if remaining <= 0:
             raise _DeadlineExceeded(remaining)
         try:
-            with STEP_SECONDS.labels(kind.name, step.name).time():
+            with STEP_SECONDS.labels(kind.name, step.name).time(), self._tracing.span(f"step {step.name}"):
                 async with self._clock.timeout(remaining):
                     await step.act(claim)
         except TimeoutError as error:

@@ -48,6 +48,8 @@ class Claim:
     attempt: int
     deadline: datetime
     input: Mapping[str, Any]
+    request_id: str | None
+    traceparent: str | None
 
 
 @dataclass(frozen=True, slots=True)

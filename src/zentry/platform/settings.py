@@ -388,6 +388,15 @@ class LogSettings(Group):
     format: Annotated[str, Field(pattern="^(json|console)$")] = Field("console", description="json or console.")
 
 
+class TracingSettings(Group):
+    """Traces for a collector of OpenTelemetry; they need the extra `tracing`."""
+
+    endpoint: Annotated[str, Field(pattern="^(https?://.+)?$")] = Field(
+        "", description="URL that spans are sent to by OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces."
+    )
+    sample_ratio: float = Field(1.0, ge=0, le=1, description="Share of traces that are kept.")
+
+
 class Settings(BaseSettings):
     """The whole tree."""
 
@@ -419,6 +428,7 @@ class Settings(BaseSettings):
     events: EventSettings = EventSettings()
     webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @property
     def resolved_database(self) -> DatabaseSettings:

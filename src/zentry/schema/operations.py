@@ -42,6 +42,7 @@ operations = sa.Table(
     sa.Column("error_code", sa.Text),
     sa.Column("error_message", sa.Text),
     sa.Column("request_id", sa.Text),
+    sa.Column("traceparent", sa.Text, comment="The span that it follows, where traces are kept."),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("started_at", Instant),
     sa.Column("finished_at", Instant),

@@ -30,6 +30,7 @@ from zentry.platform.db import Database
 from zentry.platform.sealing import Sealer
 from zentry.platform.settings import Settings
 from zentry.platform.signals import Signals
+from zentry.platform.tracing import NO_TRACING, Tracing
 from zentry.projects.sweep import sweep_invitations
 from zentry.vms.hooks import SuspendForBudget, SuspendMachines
 from zentry.vms.keeping import Keeping
@@ -90,6 +91,7 @@ def assemble_loops(
     requests: RecentRequests,
     sealer: Sealer,
     mail_sender: MailSender,
+    tracing: Tracing = NO_TRACING,
 ) -> Loops:
     """Put the loops of one worker process together; a simulation runs several such workers."""
     return Loops(
@@ -101,6 +103,7 @@ def assemble_loops(
             random=random,
             signals=signals,
             owner=owner,
+            tracing=tracing,
         ),
         meter=Meter(
             database=database,

@@ -31,6 +31,7 @@ from zentry.billing.budgets import ForgetBudgets
 from zentry.billing.closing import Closing
 from zentry.billing.meter import Meter
 from zentry.compute.driver import ComputeDriver, DriverContext, load_driver
+from zentry.compute.observed import ObservedDriver
 from zentry.events.hub import EventHub
 from zentry.events.retention import forget_actor
 from zentry.events.sequencer import Sequencer
@@ -55,6 +56,7 @@ from zentry.platform.db.service import DatabaseService
 from zentry.platform.keys import load_or_create_signing_key, sealer_of
 from zentry.platform.settings import Settings
 from zentry.platform.signals import Signals
+from zentry.platform.tracing import Tracing, build_tracing
 from zentry.platform.web import Edge
 from zentry.vms.answers import WaitingFactory
 from zentry.vms.catalogue import Catalogue
@@ -113,7 +115,12 @@ class Platform:
 
 @contextlib.asynccontextmanager
 async def open_platform(
-    settings: Settings, *, clock: Clock | None = None, random: Random | None = None, driver: ComputeDriver | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    random: Random | None = None,
+    driver: ComputeDriver | None = None,
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[Platform]:
     """Put the platform together, and let go of files and connections at the end."""
     clock = clock or SystemClock()
@@ -127,11 +134,14 @@ async def open_platform(
         if driver is None:
             driver = load_driver(DriverContext(settings, settings.data_dir, clock, random))
             stack.push_async_callback(driver.close)
+        if tracing is None:
+            tracing = build_tracing(settings.tracing)
+            stack.push_async_callback(asyncio.to_thread, tracing.close)
         hasher = PasswordHasher(settings.security)
         stack.callback(hasher.close)
         store = metrics_store(settings.monitoring, database, clock)
         stack.push_async_callback(store.close)
-        platform = _assemble(settings, clock, random, signals, database, driver, hasher, store)
+        platform = _assemble(settings, clock, random, signals, database, driver, hasher, store, tracing)
         stack.push_async_callback(platform.hub.close)
         stack.push_async_callback(platform.deliverer.close)
         yield platform
@@ -159,7 +169,9 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     driver: ComputeDriver,
     hasher: PasswordHasher,
     store: MetricsStore,
+    tracing: Tracing,
 ) -> Platform:
+    observed = ObservedDriver(driver, tracing)
     migrations = Migrations(database)
     database_service = DatabaseService(database, migrations)
     database_service.publish_pool()
@@ -192,7 +204,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         **shared,
     )
     authenticator = Authenticator(database, tokens=tokens, clock=clock, settings=settings.security)
-    kinds = VMLifecycle(database=database, driver=driver, settings=settings, sealer=sealer).kinds()
+    kinds = VMLifecycle(database=database, driver=observed, settings=settings, sealer=sealer).kinds()
     trusted_proxies = parse_networks(settings.security.trusted_proxies)
     edge = Edge(database, factories(settings, clock, kinds, driver.capabilities, sealer))
     app = create_app(
@@ -203,6 +215,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         database_service=database_service,
         choices=partial(_choices, edge),
         cleanup=Retention(database=database, store=store),
+        tracing=tracing,
         middleware=(
             partial(HTTPMetricsMiddleware, requests=requests),
             partial(AuthenticationMiddleware, authenticator=authenticator, trusted_proxies=trusted_proxies),
@@ -224,10 +237,10 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     app.state.trusted_proxies = trusted_proxies
     app.state.count_write = WriteLimiter(settings.limits).count
     app.state.voucher_limiter = VoucherLimiter(database, settings.limits)
-    app.state.probe = Probe(driver, store, settings.data_dir, requests)
+    app.state.probe = Probe(observed, store, settings.data_dir, requests)
     app.state.metrics = MetricsService(store)
     app.state.series = SeriesService(store)
-    app.state.console = Console(driver)
+    app.state.console = Console(observed)
     app.state.driver = driver
     app.state.prometheus = PrometheusPage(database, clock, driver=driver.name)
     app.state.waiting = WaitingFactory(
@@ -239,8 +252,9 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         random=random,
         signals=signals,
         database=database,
-        driver=driver,
+        driver=observed,
         kinds=kinds,
+        tracing=tracing,
         owner=secrets.token_hex(_OWNER_BYTES),
         store=store,
         requests=requests,

@@ -33,7 +33,7 @@ def wrong(expression: str) -> list[str]:
         for group in re.findall(r"(?:by|ignoring)\s*\(([^)]*)\)", expression)
         for label in group.split(",")
     }
-    matched = set(re.findall(r"(\w+)\s*=~?\s*\"", expression))
+    matched = set(re.findall(r"(\w+)\s*(?:=~?|!=|!~)\s*\"", expression))
     return [*(used - series.keys()), *((grouped | matched) - labels if used else ())]
 
 
