@@ -360,6 +360,7 @@ class WebhookSettings(Group):
     allowed_networks: tuple[str, ...] = Field(
         (), description="Networks that are posted to although they are not public, such as 10.0.0.0/8."
     )
+    ca_file: str = Field("", description="Certificates of authorities that are trusted beside the well-known ones.")
     timeout_seconds: Positive = Field(10.0, le=60, description="How long a receiver may take to answer.")
     retry_seconds: tuple[Positive, ...] = Field(
         (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400),

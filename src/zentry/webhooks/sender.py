@@ -79,7 +79,11 @@ class HTTPSender:
         }
         if self._client is None:
             # A connection of one name must never serve another that has the same address, so none is kept.
+            trust = httpx.create_ssl_context(trust_env=False)
+            if self._settings.ca_file:
+                trust.load_verify_locations(cafile=self._settings.ca_file)
             self._client = httpx.AsyncClient(
+                verify=trust,
                 follow_redirects=False,
                 trust_env=False,
                 timeout=self._settings.timeout_seconds,
