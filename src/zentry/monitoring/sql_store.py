@@ -7,9 +7,10 @@ is not rolled up yet from the samples. It is one statement.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -44,6 +45,7 @@ from zentry.schema.vms import vms
 _PARTITIONS_EVERY_SECONDS: Final = 3600.0
 _PRUNED_AT_ONCE: Final = 5000
 _COLUMNS: Final = ("id", "vm_id", "recorded_at", *Metric)
+_values: Final[Callable[[Sample], tuple[Any, ...]]] = attrgetter(*_COLUMNS[1:])
 
 
 class SQLMetricsStore:
@@ -69,11 +71,13 @@ class SQLMetricsStore:
             kept = acceptable(samples, now=tx.now, oldest=tx.now - self._raw_for)
             if not kept:
                 return
-            if tx.dialect == "postgresql":
-                await tx.execute(_INSERT_ARRAYS, _arrays(tx, kept))
-            else:
-                await tx.execute(_INSERT_ROWS, [_row(tx, sample) for sample in kept])
-            late = {floor_to(sample.recorded_at, FIVE_MINUTES) for sample in kept}
+            batch_id = tx.new_id()
+            if tx.dialect == "sqlite":
+                await tx.execute(_INSERT_ROWS, [_row(batch_id, sample) for sample in kept])
+            # Repeats are rare, and COPY is several times as quick as the statement that passes over them.
+            elif not await tx.copy_unless_there(vm_metrics, _COLUMNS, [(batch_id, *_values(one)) for one in kept]):
+                await tx.execute(_INSERT_ARRAYS, _arrays(batch_id, kept))
+            late = {floor_to(instant, FIVE_MINUTES) for instant in {sample.recorded_at for sample in kept}}
             closed = [window for window in sorted(late) if window + FIVE_MINUTES < tx.now - GRACE]
             if closed:
                 rows = [{"id": tx.new_id(), "starts_at": window} for window in closed]
@@ -293,13 +297,13 @@ _INSERT_ARRAYS: Final = (
 )
 
 
-def _arrays(tx: Transaction, samples: Sequence[Sample]) -> dict[str, list[Any]]:
+def _arrays(batch_id: UUID, samples: Sequence[Sample]) -> dict[str, list[Any]]:
     arrays: dict[str, list[Any]] = {name: [getattr(sample, name) for sample in samples] for name in _COLUMNS[1:]}
-    return {"id": [tx.new_id() for _ in samples], **arrays}
+    return {"id": [batch_id] * len(samples), **arrays}
 
 
-def _row(tx: Transaction, sample: Sample) -> dict[str, Any]:
-    return {"id": tx.new_id(), **{name: getattr(sample, name) for name in _COLUMNS[1:]}}
+def _row(batch_id: UUID, sample: Sample) -> dict[str, Any]:
+    return dict(zip(_COLUMNS, (batch_id, *_values(sample)), strict=True))
 
 
 def _newest() -> sa.Select[Any]:

@@ -11,10 +11,12 @@ from typing import Any, Literal, Protocol
 from uuid import UUID
 
 import sqlalchemy as sa
+from asyncpg.exceptions import UniqueViolationError
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from zentry.platform import ids
-from zentry.platform.db.observe import QueryWatch
+from zentry.platform.db.observe import QUERY_SECONDS, QueryWatch
 
 Dialect = Literal["sqlite", "postgresql"]
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
@@ -55,6 +57,29 @@ class Transaction:
         result = await self._connection.execute(statement, parameters)
         self._watch.note(result, time.perf_counter() - started)
         return result
+
+    async def copy_unless_there(
+        self, table: sa.Table, columns: Sequence[str], records: Sequence[tuple[Any, ...]]
+    ) -> bool:
+        """Write many rows by COPY, on PostgreSQL alone; False, and nothing written, when one of them is there already.
+
+        The values go to the server as they are, past the types of the columns.
+        """
+        connection = self._connection
+        assert isinstance(connection, AsyncConnection), "COPY is PostgreSQL's"
+        started = time.perf_counter()
+        # The savepoint also begins the transaction, should nothing have been asked in it yet.
+        await connection.exec_driver_sql("SAVEPOINT copying")
+        raw = (await connection.get_raw_connection()).driver_connection
+        assert raw is not None, "the connection is open"
+        try:
+            await raw.copy_records_to_table(table.name, columns=columns, records=records)
+        except UniqueViolationError:
+            await connection.exec_driver_sql("ROLLBACK TO SAVEPOINT copying")
+            return False
+        await connection.exec_driver_sql("RELEASE SAVEPOINT copying")
+        QUERY_SECONDS.observe(time.perf_counter() - started)
+        return True
 
     async def insert_unless_there(self, table: sa.Table, values: Mapping[str, Any]) -> bool:
         """Insert a row; False when a uniqueness rule of the table stands against it.
