@@ -276,16 +276,16 @@ def _bucket(query: Query, row: sa.RowMapping) -> Bucket:
     )
 
 
-def _forgetting(table: sa.Table, time: sa.Column[Any]) -> sa.Delete:
-    oldest = sa.select(table.c.vm_id, time).where(time < sa.bindparam("before")).order_by(time)
-    return sa.delete(table).where(sa.tuple_(table.c.vm_id, time).in_(oldest.limit(sa.bindparam("most"))))
+def _oldest(vm_id: sa.Column[Any], time: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    oldest = sa.select(vm_id, time).where(time < sa.bindparam("before")).order_by(time)
+    return sa.tuple_(vm_id, time).in_(oldest.limit(sa.bindparam("most")))
 
 
-_FORGET_SAMPLES: Final = _forgetting(vm_metrics, vm_metrics.c.recorded_at)
+_FORGET_SAMPLES: Final = sa.delete(vm_metrics).where(_oldest(vm_metrics.c.vm_id, vm_metrics.c.recorded_at))
 _FORGET: Final = (
     (vm_metrics.name, _FORGET_SAMPLES),
-    (vm_metrics_5m.name, _forgetting(vm_metrics_5m, vm_metrics_5m.c.starts_at)),
-    (vm_metrics_1h.name, _forgetting(vm_metrics_1h, vm_metrics_1h.c.starts_at)),
+    (vm_metrics_5m.name, sa.delete(vm_metrics_5m).where(_oldest(vm_metrics_5m.c.vm_id, vm_metrics_5m.c.starts_at))),
+    (vm_metrics_1h.name, sa.delete(vm_metrics_1h).where(_oldest(vm_metrics_1h.c.vm_id, vm_metrics_1h.c.starts_at))),
 )
 _INSERT_ROWS: Final = sqlite.insert(vm_metrics).on_conflict_do_nothing()
 # One array for each column: the statement and its parameters stay few, however many samples there are.
