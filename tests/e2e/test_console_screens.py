@@ -23,6 +23,13 @@ RULES: Final = {
     "dark": ("color-contrast",),
     "phone": ("color-contrast", "scrollable-region-focusable", "target-size", "button-name", "link-name"),
 }
+# Resolves when no colour is on its way from one look to the other.
+STILL: Final = """async () => {
+  do {
+    for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+    await Promise.all(document.getAnimations().map((one) => one.finished.catch(() => undefined)));
+  } while (document.getAnimations().length > 0);
+}"""
 PHONE: Final[dict[str, Any]] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 # Every address of the console. A test compares it with the table in main.js.
 SCREENS: Final = (
@@ -46,14 +53,27 @@ SCREENS: Final = (
     "/billing/statements",
     "/billing/statements/:statement",
     "/monitoring",
+    "/monitoring/alerts",
     "/events",
     "/settings",
     "/settings/security",
     "/settings/tokens",
     "/settings/keys",
+    "/settings/webhooks",
+    "/settings/webhooks/:webhook",
     "/settings/appearance",
 )
-ADMIN_SCREENS: Final = ("/admin", "/admin/books", "/admin/simulator")
+ADMIN_SCREENS: Final = (
+    "/admin",
+    "/admin/users",
+    "/admin/users/:user",
+    "/admin/operations",
+    "/admin/drivers",
+    "/admin/simulator",
+    "/admin/prices",
+    "/admin/books",
+    "/admin/audit",
+)
 # Dialogs by the address that opens them.
 DIALOGS: Final = ("/machines?create=1", "/billing?redeem=1")
 
@@ -78,8 +98,21 @@ def furnished(running: ConsoleUnderTest) -> tuple[Person, dict[str, str]]:
         f"/projects/{project}/invitations": {"email": "grace.hopper@example.com", "role": "viewer"},
     }.items():
         person.api.post(path, json=body, headers={"Prefer": "wait=20"}).raise_for_status()
+    policy = {
+        "name": PAYLOAD,
+        "source": "billing",
+        "subject": "available_credits",
+        "comparison": "below",
+        "threshold": 5,
+    }
+    told = person.api.post("/alerts/policies", json=policy).raise_for_status().json()
+    person.api.post(f"/alerts/policies/{told['id']}/test").raise_for_status()
+    hook = {"url": f"{running.url}/nothing", "description": PAYLOAD}
+    webhook = person.api.post("/webhooks", json=hook).raise_for_status().json()
+    person.api.post(f"/webhooks/{webhook['id']}/ping").raise_for_status()
     statement = person.api.get("/billing/statements").json()["statements"][0]["id"]
-    return person, {":id": machine["id"], ":project": project, ":statement": statement}
+    ids = {":id": machine["id"], ":project": project, ":statement": statement, ":webhook": webhook["id"]}
+    return person, {**ids, ":user": person.id}
 
 
 def test_every_address_of_the_console_is_looked_at() -> None:
@@ -87,7 +120,7 @@ def test_every_address_of_the_console_is_looked_at() -> None:
         r'^  \["(/[^"]*)", \(\) => import', (STATIC / "main.js").read_text(encoding="utf-8"), re.MULTILINE
     )
 
-    looked_at = {re.sub(r":(project|statement)", ":id", screen) for screen in (*SCREENS, *ADMIN_SCREENS)}
+    looked_at = {re.sub(r":(project|statement|webhook|user)", ":id", screen) for screen in (*SCREENS, *ADMIN_SCREENS)}
 
     assert {_pattern(screen, table) for screen in looked_at} == set(table)
 
@@ -130,12 +163,11 @@ def test_the_administrators_screens_are_accessible(
     sign_in(page, console.admin().email)
     seen = Looks(page, where)
     for screen in ADMIN_SCREENS:
-        go(page, screen)
+        go(page, re.sub(r":\w+", lambda match: furnished[1][match[0]], screen))
         settled(page)
         seen.look(screen)
 
     assert seen.wrong == {}
-    assert furnished
 
 
 class Looks:
@@ -151,7 +183,7 @@ class Looks:
         """Note what is wrong with the page as it is."""
         for look in self._looks:
             self._page.emulate_media(color_scheme="dark" if look == "dark" else "light")
-            self._page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30)))")
+            self._page.evaluate(STILL)
             if found := self._violations(*RULES[look]):
                 self.wrong[f"{name} ({look})"] = found
         self._looks.reverse()  # The next screen begins in the look in which this one ends.

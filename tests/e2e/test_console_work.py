@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Final
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.console import VETERAN, ConsoleUnderTest
+from tests.support.console import PASSWORD, VETERAN, ConsoleUnderTest
 
 # One server for all tests of the console: they stay on one worker.
 pytestmark = pytest.mark.xdist_group("console")
@@ -105,6 +110,173 @@ def test_money_is_limited_foreseen_redeemed_and_accounted_for(console: ConsoleUn
     dialog.get_by_label("Code").fill(voucher.json()["code"])
     dialog.get_by_role("button", name="Redeem").click()
     expect(page.get_by_text("$12.00 added")).to_be_visible()
+
+
+def test_people_are_told_of_what_happens(console: ConsoleUnderTest) -> None:
+    person = console.person()
+    person.vm("web-1", person.project())
+    page = console.signed_in(person, "/monitoring?compare=1")
+    expect(page.get_by_role("img", name=re.compile("^CPU together. CPU: now"))).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Against before")).to_be_visible()
+
+    page.get_by_role("link", name="Alerts", exact=True).click()
+    page.get_by_role("button", name="Add policy").click()
+    dialog = page.get_by_role("dialog", name="Add a policy")
+    dialog.get_by_label("Name").fill(PAYLOAD)
+    dialog.get_by_role("button", name="Money").click()
+    dialog.get_by_label("It fires when it is").select_option("below")
+    dialog.get_by_label("Threshold").fill("5")
+    dialog.get_by_role("button", name="Add policy").click()
+    _act(page, PAYLOAD, "Fire a test")
+    expect(page.get_by_role("listitem").filter(has_text="a test")).to_contain_text(PAYLOAD)
+    _act(page, PAYLOAD, "Silence")
+    dialog = page.get_by_role("dialog", name="Hold back what would be told")
+    dialog.get_by_label("Why").fill(PAYLOAD)
+    dialog.get_by_role("button", name="Silence").click()
+    page.get_by_role("listitem").filter(has_text="until").get_by_role("button", name="End").click()
+    expect(page.get_by_role("heading", name="Nothing is held back")).to_be_visible()
+    _act(page, PAYLOAD, "Change")
+    dialog = page.get_by_role("dialog", name="Change")
+    dialog.get_by_label("Threshold").fill("7.5")
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("listitem").filter(has_text="below 7.5")).to_be_visible()
+
+
+def test_events_are_posted_to_a_webhook_and_posted_again(console: ConsoleUnderTest) -> None:
+    page = console.signed_in(console.person(), "/settings/webhooks")
+    with sink() as address:
+        page.get_by_role("button", name="Add webhook").click()
+        dialog = page.get_by_role("dialog", name="Add a webhook")
+        dialog.get_by_label("Address").fill("http://169.254.169.254/latest")
+        dialog.get_by_label("Description").fill(PAYLOAD)
+        dialog.get_by_role("button", name="Add webhook").click()
+        expect(dialog.locator(".problem, .notice.bad").first).to_be_visible()
+        dialog.get_by_label("Address").fill(address)
+        dialog.get_by_label("Kinds of events").fill("vm., webhook.")
+        dialog.get_by_role("button", name="Add webhook").click()
+        shown = page.get_by_role("dialog", name="The secret of this webhook")
+        expect(shown.locator("code")).to_contain_text("whsec_")
+        shown.get_by_role("button", name="I have kept it").click()
+        page.get_by_role("link", name=address).click()
+        page.get_by_role("button", name="Send a ping").click()
+        delivery = page.get_by_role("listitem").filter(has_text="delivered")
+        expect(delivery.first).to_contain_text("answered 204")
+        delivery.first.get_by_role("button", name="Look at").click()
+        dialog = page.get_by_role("dialog", name="A delivery")
+        expect(dialog.get_by_role("row").nth(1)).to_contain_text("204")
+        dialog.get_by_role("button", name="Post again").click()
+        expect(delivery.first).to_contain_text("answered 204")
+    page.get_by_role("button", name="More actions").click()
+    page.get_by_role("menuitem", name="Delete").click()
+    dialog = page.get_by_role("dialog", name="Delete this webhook?")
+    dialog.get_by_role("textbox").fill("delete")
+    dialog.get_by_role("button", name="Delete webhook").click()
+    expect(page.get_by_role("heading", name="No webhooks")).to_be_visible()
+
+
+def test_an_account_moves_to_another_address_and_ends(console: ConsoleUnderTest) -> None:
+    person = console.person()
+    moved = f"moved-{person.email}"
+    page = console.signed_in(person, "/settings")
+    page.get_by_role("button", name="Change the address").click()
+    dialog = page.get_by_role("dialog", name="Change the address")
+    dialog.get_by_label("New e-mail").fill(moved)
+    dialog.get_by_label("Password").fill("not this one")
+    dialog.get_by_role("button", name="Send the link").click()
+    expect(dialog.locator(".problem, .notice.bad").first).to_be_visible()
+    dialog.get_by_label("Password").fill(PASSWORD)
+    dialog.get_by_role("button", name="Send the link").click()
+    expect(dialog).to_have_count(0)
+    token = re.findall(r"Token: (\S+)", console.mailed(moved))[-1]
+    page.goto(f"/console/settings#change-email={token}")
+    expect(page.get_by_text(moved).first).to_be_visible()
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="What is kept about me").click()
+    assert download.value.suggested_filename == "account.json"
+    page.get_by_role("button", name="Delete the account").click()
+    dialog = page.get_by_role("dialog", name="Delete the account?")
+    dialog.get_by_label("Password").fill(PASSWORD)
+    expect(dialog.get_by_role("button", name="Delete it for good")).to_be_disabled()
+    dialog.get_by_label(f"Type {moved} to confirm").fill(moved)
+    dialog.get_by_role("button", name="Delete it for good").click()
+
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert person.api.post("/auth/login", json={"email": moved, "password": PASSWORD}).is_client_error
+
+
+def test_an_administrator_helps_people_and_looks_after_the_platform(console: ConsoleUnderTest) -> None:
+    person = console.person("Barbara Liskov")
+    page = console.signed_in(console.admin(), "/admin/users")
+    page.get_by_label("Find accounts by e-mail").fill(person.email)
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Barbara Liskov").click()
+    page.get_by_role("button", name="Credit", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Credit of Barbara Liskov")
+    dialog.get_by_label("Amount").fill("7")
+    dialog.get_by_label("Reason").fill(PAYLOAD)
+    dialog.get_by_role("button", name="Write it").click()
+    expect(page.get_by_text("The balance is $57.00 now")).to_be_visible()
+    page.get_by_role("button", name="Quotas").click()
+    dialog = page.get_by_role("dialog", name="Quotas of Barbara Liskov")
+    dialog.get_by_label("Machines").fill("3")
+    dialog.get_by_role("button", name="Set quotas").click()
+    expect(dialog).to_have_count(0)
+    quotas = {one["resource"]: one["maximum"] for one in person.api.get("/quotas").json()["quotas"]}
+    assert quotas["vms"] == 3
+    page.get_by_role("button", name="More actions").click()
+    page.get_by_role("menuitem", name="Suspend").click()
+    dialog = page.get_by_role("dialog", name="Suspend Barbara Liskov?")
+    dialog.get_by_label("Reason").fill(PAYLOAD)
+    dialog.get_by_role("button", name="Suspend").click()
+    expect(page.get_by_text(PAYLOAD).first).to_be_visible()
+    page.get_by_role("button", name="More actions").click()
+    page.get_by_role("menuitem", name="Resume").click()
+    expect(page.get_by_text("active", exact=True)).to_be_visible()
+    page.get_by_role("link", name="What was done").click()
+    expect(page.get_by_role("listitem").filter(has_text="suspended").first).to_be_visible()
+
+    page.get_by_role("link", name="Prices").click()
+    page.get_by_role("button", name="Announce prices").click()
+    dialog = page.get_by_role("dialog", name="Announce prices")
+    dialog.get_by_label("small", exact=True).fill("0.06")
+    dialog.get_by_role("button", name="Announce").click()
+    page.get_by_role("button", name="Withdraw list 2").click()
+    page.get_by_role("dialog").get_by_role("textbox").fill("list 2")
+    page.get_by_role("dialog").get_by_role("button", name="Withdraw").click()
+    expect(page.get_by_role("button", name="Withdraw list 2")).to_have_count(0)
+    page.get_by_role("button", name="Make voucher").click()
+    dialog = page.get_by_role("dialog", name="Make a voucher")
+    dialog.get_by_label("Reason").fill(PAYLOAD)
+    dialog.get_by_role("button", name="Make voucher").click()
+    page.get_by_role("dialog", name="The secret of the voucher").get_by_role("button", name="I have kept it").click()
+    expect(page.get_by_text("0 of 1 redeemed")).to_be_visible()
+    page.get_by_role("link", name="Books").click()
+    expect(page.get_by_text("The books hold")).to_be_visible()
+
+
+@contextlib.contextmanager
+def sink() -> Iterator[str]:
+    """Take whatever is posted to an address of the loopback interface."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Taking) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/hook"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Taking(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        """Answer 204."""
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.send_response(httpx.codes.NO_CONTENT)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Say nothing."""
 
 
 def _act(page: Page, who: str, what: str) -> None:

@@ -29,6 +29,8 @@ SETTINGS: Final = {
     "ZENTRY_SIMULATOR__BOOT_SECONDS": "0",
     "ZENTRY_SIMULATOR__ACTION_SECONDS": "0",
     "ZENTRY_MONITORING__SAMPLE_SECONDS": "1",
+    "ZENTRY_WEBHOOKS__ALLOW_HTTP": "true",
+    "ZENTRY_WEBHOOKS__ALLOWED_NETWORKS": '["127.0.0.0/8"]',
 }
 VETERAN: Final = "veteran@example.com"
 ADMIN: Final = "grace@example.com"

@@ -23,6 +23,7 @@ _FIRST: Final = (
     "vendor/signals-core.mjs",
     "core/api.js",
     "core/changes.js",
+    "core/fleet-words.js",
     "core/fleet.js",
     "core/format.js",
     "core/icons.js",

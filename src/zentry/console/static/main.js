@@ -22,11 +22,14 @@ const SCREENS = [
   ["/billing/:tab", () => import("./screens/billing.js")],
   ["/billing/:tab/:id", () => import("./screens/billing.js")],
   ["/monitoring", () => import("./screens/monitoring.js")],
+  ["/monitoring/:tab", () => import("./screens/monitoring.js")],
   ["/events", () => import("./screens/events.js")],
   ["/settings", () => import("./screens/settings.js")],
   ["/settings/:tab", () => import("./screens/settings.js")],
+  ["/settings/:tab/:id", () => import("./screens/settings.js")],
   ["/admin", () => import("./screens/admin.js")],
   ["/admin/:tab", () => import("./screens/admin.js")],
+  ["/admin/:tab/:id", () => import("./screens/admin.js")],
 ];
 
 /** @type {import("@preact/signals").Signal<any>} */
@@ -81,7 +84,7 @@ function App() {
 /** Links of mails that ask for nothing more than their token. @type {Record<string, string>} */
 const CONFIRMATIONS = { verify: "/auth/email/verify", "change-email": "/auth/email/confirm" };
 
-/** Do what the link of a mail asks for, as soon as it is known who is here. */
+/** Do what the link of a mail asks for. */
 async function confirmMailed() {
   const link = mailed.value;
   const where = link && CONFIRMATIONS[link.what];
@@ -101,4 +104,7 @@ effect(() => {
   before = now;
 });
 render(html`<${App} />`, /** @type {HTMLElement} */ (document.getElementById("app")));
-void start().then(confirmMailed);
+effect(() => {
+  if (state.value !== "starting" && mailed.value) void confirmMailed();
+});
+void start();

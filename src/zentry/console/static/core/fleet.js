@@ -1,6 +1,7 @@
 // The machines of the account, and what may be done with them. Every screen that shows one shows the same one.
 import { signal } from "@preact/signals";
 import { ApiError, get, newKey, path, post, remove, request } from "./api.js";
+import { wordsOf } from "./fleet-words.js";
 import { amend, invalidate } from "./resource.js";
 import { state as session } from "./session.js";
 
@@ -39,6 +40,7 @@ export async function readFleet({ firstOnly = false } = {}) {
     do {
       const page = await get("/vms", { query: { limit: PAGE, cursor } });
       if (mine !== reading) return;
+      page.vms.forEach(wordsOf);
       all = all.concat(page.vms);
       count += 1;
       total.value = page.total_count;

@@ -50,12 +50,14 @@ export async function actMany(chosen, verb) {
 
 /** @param {{vm: Machine}} properties */
 export function MachineMenu({ vm }) {
-  const able = verbs(vm);
-  const items = [
-    { icon: "machine", label: "Open", href: link(`/machines/${vm.id}`) },
-    ...able.filter((verb) => verb !== "delete").map((verb) => ({ ...VERBS[verb], does: () => void actOne(vm, verb) })),
-    ...(able.includes("delete") ? [null, { icon: "trash", label: "Delete", danger: true, does: () => void actOne(vm, "delete") }] : []),
-  ];
+  const items = () => {
+    const able = verbs(vm);
+    return [
+      { icon: "machine", label: "Open", href: link(`/machines/${vm.id}`) },
+      ...able.filter((verb) => verb !== "delete").map((verb) => ({ ...VERBS[verb], does: () => void actOne(vm, verb) })),
+      ...(able.includes("delete") ? [null, { icon: "trash", label: "Delete", danger: true, does: () => void actOne(vm, "delete") }] : []),
+    ];
+  };
   return html`<${Menu} label=${`Actions for ${vm.name}`} items=${items} kind="bare little" />`;
 }
 

@@ -1,24 +1,17 @@
 // What a machine shows beyond its first page: charts, operations, console, snapshots, costs.
-import { address, path, post, remove } from "../core/api.js";
-import { download } from "../core/download.js";
+import { path, post, remove } from "../core/api.js";
 import { settle } from "../core/fleet.js";
-import { duration, money, number, percent, rate, words } from "../core/format.js";
+import { duration, money, number, words } from "../core/format.js";
 import { invalidate, useResource } from "../core/resource.js";
-import { asked, columnsOf, FIGURES, period, useSeries, zoom } from "../core/series.js";
+import { columnsOf, period, useSeries, zoom } from "../core/series.js";
 import { html, useMemo, useState } from "../core/view.js";
 import { Button, Card, curl, Empty, Loaded, Meter, Money, State, TextField, Time } from "../ui/basics.js";
 import { Chart } from "../ui/chart.js";
 import { attempt, confirm, Menu } from "../ui/overlays.js";
 import { PeriodChoice } from "../ui/period.js";
 import { Explain } from "./explain.js";
+import { CHARTS, linesOf, Peaks } from "./figures.js";
 
-/** @type {[string, string[], (value: number) => string, number | undefined][]} */
-const CHARTS = [
-  ["CPU", ["cpu_usage"], percent, 100],
-  ["Memory and disk", ["memory_usage", "disk_usage"], percent, 100],
-  ["Network", ["network_in", "network_out"], rate, undefined],
-  ["Disk throughput", ["disk_read", "disk_write"], rate, undefined],
-];
 const BRIEF = 3;
 const MOST_STATES = 200;
 
@@ -38,29 +31,6 @@ export function Metrics({ vm, brief = false }) {
     <div class="grid two">${others.map((one) => html`<${Card} key=${one[0]} title=${one[0]}>${draw(one, 160)}<//>`)}</div>
     ${!brief && found.data && html`<${Peaks} data=${found.data} where=${where} chosen=${chosen} name=${vm.name} />`}`;
 }
-
-/** @param {ReturnType<typeof columnsOf>} columns @param {string[]} names */
-function linesOf(columns, names) {
-  return names.flatMap((name) => {
-    const before = columns.before(name);
-    return [{ name: FIGURES[name], values: columns.now(name) }, ...(before ? [{ name: `${FIGURES[name]} before`, values: before, dashed: true }] : [])];
-  });
-}
-
-/** @param {{data: any, where: string, chosen: import("../core/series.js").Period, name: string}} properties */
-function Peaks({ data, where, chosen, name }) {
-  const change = data.change_percent;
-  const save = () => attempt(() => download(address(where, { ...asked(chosen), format: "csv" }).slice((document.body.dataset.root ?? "").length), `${name}.csv`));
-  return html`<${Card} title="Averages and peaks" pad=${false} actions=${html`<${Button} kind="little" icon="download" onClick=${save}>CSV<//>`}>
-    <div class="table-wrap"><table class="table">
-      <thead><tr><th scope="col">Figure</th><th scope="col" class="number">Average</th><th scope="col" class="number">Peak</th>${change && html`<th scope="col" class="number">Against before</th>`}</tr></thead>
-      <tbody>${CHARTS.flatMap(([, names, format]) => names.map((key) => html`<tr key=${key}><th scope="row">${FIGURES[key]}</th><td class="number">${show(data.averages[key], format)}</td><td class="number">${show(data.peaks[key], format)}</td>${change && html`<td class="number">${show(change[key], (value) => `${value > 0 ? "+" : ""}${number(value, 1)} %`)}</td>`}</tr>`))}</tbody>
-    </table></div>
-  <//>`;
-}
-
-/** @param {number | null | undefined} value @param {(value: number) => string} format */
-const show = (value, format) => (value === null || value === undefined ? "–" : format(value));
 
 /** @param {{vm: any}} properties */
 export function Operations({ vm }) {

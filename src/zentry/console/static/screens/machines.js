@@ -1,4 +1,5 @@
 // All machines: found, sorted, chosen and acted upon, ten or ten thousand of them.
+import { wordsOf } from "../core/fleet-words.js";
 import { number, plural } from "../core/format.js";
 import { each, machines, pages, readFleet, total, trouble } from "../core/fleet.js";
 import { patch, path } from "../core/api.js";
@@ -10,7 +11,7 @@ import { Bones, Button, Card, curl, Empty, Head, Select, Trouble } from "../ui/b
 import { attempt, toast } from "../ui/overlays.js";
 import { Create } from "./create.js";
 import { actMany, askLabels } from "./machine-actions.js";
-import { COLUMNS, Rows, wordsOf } from "./machine-rows.js";
+import { inOrder, Rows } from "./machine-rows.js";
 
 const EVERY_SECONDS = 5;
 const EVERY_SECONDS_MANY = 20;
@@ -81,10 +82,7 @@ function useFound(query) {
         (!label || Object.entries(vm.labels).some(([name, value]) => `${name}=${value}` === label)) &&
         (!text || wordsOf(vm).all.includes(text)),
     );
-    const sort = query.get("sort") ?? "name";
-    const column = COLUMNS.find((one) => one.id === sort.replace("-", "")) ?? COLUMNS[0];
-    const direction = sort.startsWith("-") ? -1 : 1;
-    return shown.sort((a, b) => direction * column.compare(a, b));
+    return inOrder(shown, query.get("sort") ?? "name");
   }, [all, query.toString()]);
 }
 

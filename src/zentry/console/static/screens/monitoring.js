@@ -1,29 +1,38 @@
 // Figures of several machines beside each other, and what the platform thinks of itself.
 import { path } from "../core/api.js";
-import { money, percent, plural, rate } from "../core/format.js";
+import { money, percent, plural } from "../core/format.js";
 import { useResource } from "../core/resource.js";
 import { link, place, setQuery } from "../core/router.js";
 import { columnsOf, FIGURES, period, useSeries, zoom } from "../core/series.js";
 import { html, useMemo } from "../core/view.js";
-import { Button, Card, curl, Empty, Head, Loaded, Notice, Select, State, Stat } from "../ui/basics.js";
+import { Button, Card, curl, Empty, Head, Loaded, Notice, Select, State, Stat, Tabs } from "../ui/basics.js";
 import { Chart } from "../ui/chart.js";
-import { PeriodChoice } from "../ui/period.js";
+import { lazy } from "../ui/form.js";
+import { FORMATS } from "./figures.js";
+import { Together } from "./together.js";
 
 const MOST_COMPARED = 4;
-/** @type {Record<string, [(value: number) => string, number | undefined]>} */
-const FORMATS = { cpu_usage: [percent, 100], memory_usage: [percent, 100], disk_usage: [percent, 100], network_in: [rate, undefined], network_out: [rate, undefined], disk_read: [rate, undefined], disk_write: [rate, undefined] };
+const TABS = /** @type {[string, string][]} */ ([["/monitoring", "Load"], ["/monitoring/alerts", "Alerts"]]);
+const Alerts = lazy(() => import("./alerts.js"), "Alerts");
 
-export default function Monitoring() {
+/** @param {{tab?: string}} properties */
+export default function Monitoring({ tab = "" }) {
+  return html`<${Head} title="Monitoring"><p class="soft">Machines over time, together and beside each other, and what you want to be told of.</p><//>
+    <${Tabs} label="About monitoring" tabs=${TABS} current=${tab ? `/monitoring/${tab}` : "/monitoring"} />
+    ${tab === "alerts" ? html`<${Alerts} />` : html`<${Load} />`}`;
+}
+
+function Load() {
   const dashboard = useResource("/monitoring/dashboard", { every: 10 });
   const data = dashboard.data;
   const use = data?.resource_utilization;
-  return html`<${Head} title="Monitoring"><p class="soft">Compare machines over time, and see what needs a look.</p><//>
-    <div class="grid stats">
+  return html`<div class="grid stats">
       <${Stat} label="Average CPU" icon="chart" value=${percent(use?.avg_cpu)} note=${data ? plural(data.overview.running_vms, "running machine") : ""} />
       <${Stat} label="Average memory" icon="machine" value=${percent(use?.avg_memory)} />
       <${Stat} label="Average disk" icon="camera" value=${percent(use?.avg_disk)} />
       <${Stat} label="Burn rate" icon="bolt" value=${html`${money(data?.overview.hourly_cost)} <small>per hour</small>`} />
     </div>
+    ${data?.vm_summary.length > 0 && html`<${Together} />`}
     <${Loaded} of=${dashboard} lines=${8}>${() => html`<${Compare} machines=${data.vm_summary} />`}<//>
     ${data?.alerts.length > 0 && html`<${Card} title="Alerts" pad=${false}><ul class="lines">${data.alerts.map((/** @type {any} */ alert, /** @type {number} */ index) => html`<li key=${index}><${State} state=${alert.severity} /><span class="grow wrap-any">${alert.vm_id ? html`<a href=${link(`/machines/${alert.vm_id}`)}>${alert.message}</a>` : alert.message}</span></li>`)}</ul><//>`}`;
 }
@@ -40,7 +49,7 @@ function Compare({ machines }) {
   }
   const ids = chosen.map((vm) => vm.vm_id);
   const choose = (/** @type {string[]} */ next) => setQuery({ machines: next.join(",") });
-  return html`<${Card} title="Compare" actions=${html`<${PeriodChoice} more />`}>
+  return html`<${Card} title="Beside each other">
     <div class="stack">
       <div class="row wrap">
         <${Select} bare label="Figure" value=${figure} onChange=${(/** @type {string} */ value) => setQuery({ figure: value })} options=${Object.entries(FIGURES)} />

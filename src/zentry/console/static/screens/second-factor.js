@@ -1,11 +1,10 @@
 // The second factor and the password of the account.
 import { post, put } from "../core/api.js";
-import { download } from "../core/download.js";
 import { refreshUser, user } from "../core/session.js";
 import { html, useState } from "../core/view.js";
 import { Badge, Button, Card, Copy, Notice, TextField } from "../ui/basics.js";
 import { Refusal, useForm } from "../ui/form.js";
-import { attempt, Dialog, toast } from "../ui/overlays.js";
+import { Dialog, toast } from "../ui/overlays.js";
 
 export function SecondFactor() {
   const [open, setOpen] = useState("");
@@ -78,7 +77,7 @@ export function Password() {
       <input type="text" name="username" autocomplete="username" value=${user.value?.email} hidden readonly />
       <${TextField} label="Current password" type="password" autocomplete="current-password" value=${current} onInput=${setCurrent} />
       <${TextField} label="New password" type="password" autocomplete="new-password" hint="At least 8 characters; a sentence is best." value=${next} onInput=${setNext} problem=${error?.of("new_password")} />
-      <div class="row wrap"><${Button} type="submit" kind="primary" disabled=${!current || !next}>Change password<//><${Button} icon="download" onClick=${() => attempt(() => download("/auth/account/export", "account.json"))}>What is kept about me<//></div>
+      <div><${Button} type="submit" kind="primary" disabled=${!current || !next}>Change password<//></div>
     </form>
   <//>`;
 }

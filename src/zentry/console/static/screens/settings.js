@@ -1,59 +1,25 @@
 // The account: who it is, how it looks here, and the keys that go on its machines.
-import { ApiError, path, post, put, remove } from "../core/api.js";
-import { date } from "../core/format.js";
+import { path, post, remove } from "../core/api.js";
 import { prefer, theme, zone } from "../core/preferences.js";
 import { invalidate, useResource } from "../core/resource.js";
-import { signOut, refreshUser, user } from "../core/session.js";
 import { html, useState } from "../core/view.js";
-import { Button, Card, Copy, curl, Empty, Head, Loaded, Segments, Tabs, TextField, Time } from "../ui/basics.js";
-import { attempt, Dialog, Menu, toast, undoable } from "../ui/overlays.js";
+import { Button, Card, curl, Empty, Head, Loaded, Segments, Tabs, TextField, Time } from "../ui/basics.js";
+import { FormDialog, lazy } from "../ui/form.js";
+import { attempt, Menu, toast, undoable } from "../ui/overlays.js";
+import { Profile } from "./account.js";
 import { Password, SecondFactor } from "./second-factor.js";
 import { Sessions, Tokens } from "./sessions.js";
 
-const TABS = /** @type {[string, string][]} */ ([["/settings", "Profile"], ["/settings/security", "Security"], ["/settings/tokens", "Tokens"], ["/settings/keys", "SSH keys"], ["/settings/appearance", "Appearance"]]);
+const TABS = /** @type {[string, string][]} */ ([["/settings", "Profile"], ["/settings/security", "Security"], ["/settings/tokens", "Tokens"], ["/settings/keys", "SSH keys"], ["/settings/webhooks", "Webhooks"], ["/settings/appearance", "Appearance"]]);
 
-/** @param {{tab?: string}} properties */
-export default function Settings({ tab = "" }) {
-  const View = { security: Security, tokens: Tokens, keys: Keys, appearance: Appearance }[tab] ?? Profile;
+const Webhooks = lazy(() => import("./webhooks.js"), "Webhooks");
+
+/** @param {{tab?: string, id?: string}} properties */
+export default function Settings({ tab = "", id }) {
+  const View = { security: Security, tokens: Tokens, keys: Keys, webhooks: Webhooks, appearance: Appearance }[tab] ?? Profile;
   return html`<${Head} title="Settings" />
     <${Tabs} label="Settings" tabs=${TABS} current=${tab ? `/settings/${tab}` : "/settings"} />
-    <${View} />`;
-}
-
-function Profile() {
-  const who = user.value;
-  const [name, setName] = useState(who?.name ?? "");
-  const [error, setError] = useState(/** @type {ApiError | null} */ (null));
-  const go = async (/** @type {Event} */ event) => {
-    event.preventDefault();
-    try {
-      await put("/auth/profile", { name });
-      await refreshUser();
-      setError(null);
-      toast("Saved", "good");
-    } catch (failure) {
-      if (!(failure instanceof ApiError)) throw failure;
-      setError(failure);
-    }
-  };
-  return html`<div class="grid two">
-    <${Card} title="Profile">
-      <form class="stack" onSubmit=${go}>
-        <${TextField} label="Name" autocomplete="name" value=${name} onInput=${setName} problem=${error && (error.of("name") || error.message)} />
-        <${TextField} label="E-mail" value=${who?.email ?? ""} onInput=${() => undefined} disabled hint="It is what you sign in with." />
-        <div><${Button} type="submit" kind="primary" disabled=${name === who?.name}>Save<//></div>
-      </form>
-    <//>
-    <${Card} title="Account">
-      <dl class="facts">
-        <dt>Role</dt><dd>${who?.role}</dd>
-        <dt>Since</dt><dd>${date(who?.created_at)}</dd>
-        <dt>Last sign-in</dt><dd><${Time} at=${who?.last_login} /></dd>
-        <dt>ID</dt><dd class="mono small">${who?.id} <${Copy} text=${who?.id ?? ""} label="Copy the id" /></dd>
-      </dl>
-      <p class="row sign-out"><${Button} icon="out" onClick=${() => void signOut()}>Sign out<//></p>
-    <//>
-  </div>`;
+    <${View} key=${tab} id=${id} />`;
 }
 
 const Security = () => html`<div class="grid two"><${Password} /><${SecondFactor} /></div><${Sessions} />`;
@@ -97,21 +63,13 @@ function Keys() {
 function AddKey({ onClose }) {
   const [name, setName] = useState("");
   const [text, setText] = useState("");
-  const [error, setError] = useState(/** @type {ApiError | null} */ (null));
-  const go = async () => {
-    try {
-      await post("/ssh-keys", { name: name.trim(), public_key: text.trim() });
-      void invalidate("/ssh-keys");
-      toast("The key is added", "good");
-      onClose();
-    } catch (failure) {
-      if (!(failure instanceof ApiError)) throw failure;
-      setError(failure);
-    }
+  const does = async () => {
+    await post("/ssh-keys", { name: name.trim(), public_key: text.trim() });
+    void invalidate("/ssh-keys");
+    toast("The key is added", "good");
   };
-  const about = error && !error.of("name") ? error.of("public_key") || error.message : "";
-  return html`<${Dialog} title="Add an SSH key" onClose=${onClose} onSubmit=${go} foot=${html`<${Button} onClick=${onClose}>Cancel<//><${Button} type="submit" kind="primary">Add key<//>`}>
-    <${TextField} label="Name" autofocus placeholder="laptop" autocomplete="off" value=${name} onInput=${setName} problem=${error?.of("name")} />
-    <${TextField} label="Public key" multiline hint="The content of a file such as ~/.ssh/id_ed25519.pub" spellcheck="false" value=${text} onInput=${setText} problem=${about} />
+  return html`<${FormDialog} title="Add an SSH key" verb="Add key" onClose=${onClose} does=${does} fields=${["name", "public_key"]}>
+    ${(/** @type {any} */ error) => html`<${TextField} label="Name" autofocus placeholder="laptop" autocomplete="off" value=${name} onInput=${setName} problem=${error?.of("name")} />
+      <${TextField} label="Public key" multiline hint="The content of a file such as ~/.ssh/id_ed25519.pub" spellcheck="false" value=${text} onInput=${setText} problem=${error?.of("public_key")} />`}
   <//>`;
 }

@@ -150,7 +150,9 @@ function Asking({ title, text, verb, typed, danger = true, answer }) {
   <//>`;
 }
 
-/** A button that opens a list of actions. @param {{label: string, icon?: string, text?: any, items: ({icon?: string, label: string, does?: () => void, href?: string, danger?: boolean} | null)[], up?: boolean, kind?: string, trigger?: any}} properties */
+/** @typedef {({icon?: string, label: string, does?: () => void, href?: string, danger?: boolean} | null)[]} Items */
+
+/** A button that opens a list of actions. @param {{label: string, icon?: string, text?: any, items: Items | (() => Items), up?: boolean, kind?: string, trigger?: any}} properties */
 export function Menu({ label, icon = "more", text, items, up = false, kind = "bare", trigger }) {
   const [open, setOpen] = useState(false);
   const box = useRef(/** @type {HTMLElement | null} */ (null));
@@ -180,7 +182,7 @@ export function Menu({ label, icon = "more", text, items, up = false, kind = "ba
     </button>
     ${open &&
     html`<div class="menu-list ${up ? "up" : ""}" role="menu" aria-label=${label}>
-      ${items.map((item) =>
+      ${(typeof items === "function" ? items() : items).map((item) =>
         item === null
           ? html`<hr />`
           : html`<${item.href ? "a" : "button"}
