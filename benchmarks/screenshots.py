@@ -100,6 +100,7 @@ POLICIES: Final[tuple[dict[str, Any], ...]] = (
     {"name": "Disks fill up", "source": "metric", "subject": "disk_usage", "threshold": 10, "severity": "critical"},
     {"name": "Little credit", "source": "billing", "subject": "hours_left", "comparison": "below", "threshold": 48},
 )  # fmt: skip
+_PAUSE_SECONDS: Final = 0.2
 _WAIT: Final = {"Prefer": "wait=20"}
 
 
@@ -139,6 +140,8 @@ def _live(directory: Path) -> dict[str, str]:
         time.sleep(LIVES_SECONDS / 2)
         _send(api, f"/vms/{machines['old-db']}/stop")
         _send(api, f"/vms/{machines['db-1']}/snapshots", {"name": "before-upgrade"})
+        while api.get(f"/vms/{machines['db-1']}").json()["active_operation"] is not None:
+            time.sleep(_PAUSE_SECONDS)
         _send(api, f"/vms/{machines['db-1']}/restart")
         time.sleep(LIVES_SECONDS / 2)
         _send(api, f"/vms/{machines['web-test']}/restart")
@@ -166,7 +169,7 @@ def _furnish(api: httpx.Client, admin: httpx.Client, url: str, project: str) -> 
     webhook = str(_send(api, "/webhooks", hook)["id"])
     _send(api, f"/webhooks/{webhook}/ping")
     _send(admin, "/admin/vouchers", {"amount": 10, "max_redemptions": 200, "reason": "Course in spring"})
-    _send(admin, "/admin/simulator/faults", {"kind": "slow", "action": "snapshot", "delay_seconds": 2, "count": 3})
+    _send(admin, "/admin/simulator/faults", {"kind": "slow", "action": "resize", "delay_seconds": 2, "count": 3})
     return webhook
 
 

@@ -43,7 +43,7 @@ function Outcome({ told }) {
     const of = (/** @type {string} */ name) => told.curve.map((/** @type {any} */ point) => point[name]);
     return {
       times: told.curve.map((/** @type {any} */ point) => Date.parse(point.at) / 1000),
-      series: [{ name: "Balance", values: of("credits") }, { name: "Free", values: of("available") }, { name: "Spent", values: of("spent"), dashed: true }],
+      series: [{ name: "Balance", values: of("credits") }, { name: "Spent by then", values: of("spent") }],
     };
   }, [told]);
   const names = useNames();
@@ -55,8 +55,8 @@ function Outcome({ told }) {
           ${told.failures.length > 1 && html`<ul class="small soft">${told.failures.slice(1, MOST_FAILURES).map((/** @type {any} */ one) => html`<li>${dateTime(one.at)}: ${says(one)}</li>`)}</ul>`}</div><//>`
       : html`<${Notice} kind="good" icon="check">The credit lasts until ${dateTime(told.until)}.<//>`}
     <div class="grid stats">
-      <${Stat} label="Spent by then" value=${money(told.spent)} />
-      <${Stat} label="Balance then" value=${money(told.credits)} />
+      <${Stat} label="Spent by then" value=${money(told.spent, { digits: 2 })} />
+      <${Stat} label="Balance then" value=${money(told.credits, { digits: 2 })} />
     </div>
     <${Chart} label="Credit" times=${times} series=${series} format=${(/** @type {number} */ value) => money(value, { digits: 2 })} height=${240} from=${times[0]} to=${times[times.length - 1]} />
   </div>`;

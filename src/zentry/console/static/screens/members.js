@@ -56,7 +56,7 @@ function Member({ member, project, manages, offer }) {
     ...(manages || self ? [null, { icon: self ? "out" : "trash", label: self ? "Leave the project" : "Remove", danger: true, does: () => void drop() }] : []),
   ];
   return html`<li>
-    <span class="grow"><span class="strong wrap-any">${member.name}</span>${self && html` <span class="small faint">you</span>`}<br /><span class="small faint wrap-any">${member.email}</span></span>
+    <span class="grow"><span class="strong wrap-any">${member.name}</span>${self && html` <span class="small faint">you</span>`}<span class="small faint truncate block" title=${member.email}>${member.email}</span></span>
     <${Badge} icon="shield">${member.role}<//>
     ${member.role !== "owner" && items.length > 0 && html`<${Menu} label=${`Actions for ${member.name}`} items=${items} />`}
   </li>`;
@@ -69,7 +69,7 @@ function Invitation({ invitation, where }) {
   const resend = () => attempt(() => post(`${here}/resend`), "Sent again; the link before is worthless now").then(again);
   const revoke = () => attempt(() => remove(here), "The invitation is revoked").then(again);
   return html`<li>
-    <span class="grow"><span class="wrap-any">${invitation.email}</span><br /><span class="small faint">as ${invitation.role}, sent <${Time} at=${invitation.sent_at} />, until ${date(invitation.expires_at)}</span></span>
+    <span class="grow"><span class="truncate block" title=${invitation.email}>${invitation.email}</span><span class="small faint">as ${invitation.role}, sent <${Time} at=${invitation.sent_at} />, until ${date(invitation.expires_at)}</span></span>
     <${Badge} kind="accent" icon="clock">invited<//>
     <${Menu} label=${`Actions for the invitation of ${invitation.email}`} items=${[{ icon: "refresh", label: "Send again", does: () => void resend() }, null, { icon: "trash", label: "Revoke", danger: true, does: () => void revoke() }]} />
   </li>`;
