@@ -21,6 +21,7 @@ from benchmarks.palette import shrunk
 from tests.support.console import PASSWORD, SETTINGS, ConsoleUnderTest, Person, console_under_test, go, settled, sign_in
 from tests.support.past import Past, live_through
 from tests.support.program import serving
+from tests.support.sink import sink
 
 TARGET: Final = Path(__file__).resolve().parents[1] / "docs" / "img" / "console"
 SCALE: Final = 600
@@ -110,7 +111,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="zentry-pictures-") as folder:
         directory = Path(folder)
         live_through(directory, PAST)
-        ids = _live(directory)
+        with sink() as address:
+            ids = _live(directory, address)
         with console_under_test(directory, "--time-scale", "1") as console:
             for look in LOOKS:
                 _take(console, look, EMAIL, SCREENS, ids=ids)
@@ -121,7 +123,7 @@ def main() -> None:
     print(f"{len(files):28} {sum(file.stat().st_size for file in files) / 1000:7.0f} kB")
 
 
-def _live(directory: Path) -> dict[str, str]:
+def _live(directory: Path, receiver: str) -> dict[str, str]:
     settings = {**SETTINGS, "ZENTRY_MONITORING__SAMPLE_SECONDS": "300"}
     with serving("--data-dir", "cloud", "--time-scale", str(SCALE), cwd=directory, **settings) as server:
         person, admin = (_signed_in(server.url, email) for email in (EMAIL, ADMIN_EMAIL))
@@ -136,7 +138,7 @@ def _live(directory: Path) -> dict[str, str]:
         machines = {}
         for name, size, image, project, labels in MACHINES:
             machines[name] = person.vm(name, projects[project], instance_type=size, image=image, labels=labels)["id"]
-        webhook = _furnish(api, admin.api, server.url, projects["shop"])
+        webhook = _furnish(api, admin.api, receiver, projects["shop"])
         time.sleep(LIVES_SECONDS / 2)
         _send(api, f"/vms/{machines['old-db']}/stop")
         _send(api, f"/vms/{machines['db-1']}/snapshots", {"name": "before-upgrade"})
@@ -155,7 +157,7 @@ def _live(directory: Path) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _furnish(api: httpx.Client, admin: httpx.Client, url: str, project: str) -> str:
+def _furnish(api: httpx.Client, admin: httpx.Client, receiver: str, project: str) -> str:
     """Give one of everything that is not a machine; return the webhook."""
     _send(api, "/billing/budgets", {"name": "Everything", "amount": 120, "thresholds": BUDGET})
     _send(api, "/billing/budgets", {"name": "The shop", "amount": 60, "project_id": project, "thresholds": BUDGET[:1]})
@@ -165,7 +167,7 @@ def _furnish(api: httpx.Client, admin: httpx.Client, url: str, project: str) -> 
     _send(api, "/alerts/silences", {"policy_id": policies[1], "ends_at": until, "comment": "New disks come in"})
     _send(api, f"/projects/{project}/invitations", {"email": "barbara@example.com", "role": "member"})
     _send(api, "/auth/tokens", {"name": "backup script", "scopes": ["vms:read", "vms:write"], "expires_in_days": 90})
-    hook = {"url": f"{url}/auth/logout", "kinds": ["vm.", "credit.low"], "description": "The chat of the team"}
+    hook = {"url": receiver, "kinds": ["vm.", "credit.low"], "description": "The chat of the team"}
     webhook = str(_send(api, "/webhooks", hook)["id"])
     _send(api, f"/webhooks/{webhook}/ping")
     _send(admin, "/admin/vouchers", {"amount": 10, "max_redemptions": 200, "reason": "Course in spring"})

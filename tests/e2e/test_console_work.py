@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Final
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.console import PASSWORD, VETERAN, ConsoleUnderTest
+from tests.support.sink import sink
 
 # One server for all tests of the console: they stay on one worker.
 pytestmark = pytest.mark.xdist_group("console")
@@ -253,30 +249,6 @@ def test_an_administrator_helps_people_and_looks_after_the_platform(console: Con
     expect(page.get_by_text("0 of 1 redeemed")).to_be_visible()
     page.get_by_role("link", name="Books").click()
     expect(page.get_by_text("The books hold")).to_be_visible()
-
-
-@contextlib.contextmanager
-def sink() -> Iterator[str]:
-    """Take whatever is posted to an address of the loopback interface."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Taking) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/hook"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-class _Taking(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        """Answer 204."""
-        self.rfile.read(int(self.headers.get("content-length", 0)))
-        self.send_response(httpx.codes.NO_CONTENT)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-        """Say nothing."""
 
 
 def _act(page: Page, who: str, what: str) -> None:

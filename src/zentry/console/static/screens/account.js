@@ -17,7 +17,7 @@ export function Profile() {
     await refreshUser();
     toast("Saved", "good");
   });
-  return html`<div class="grid two">
+  return html`<div class="grid two"><div class="stack">
       <${Card} title="Profile">
         <form class="stack" onSubmit=${go} novalidate>
           ${error && !error.of("name") && html`<${Refusal} error=${error} />`}
@@ -32,6 +32,7 @@ export function Profile() {
             ${!who?.email_verified && html`<${Button} onClick=${() => attempt(async () => toast((await post("/auth/email/verification")).message, "good"))}>Send the link again<//>`}</div>
         </div>
       <//>
+      </div><div class="stack">
       <${Card} title="Account">
         <dl class="facts">
           <dt>Role</dt><dd>${who?.role}</dd>
@@ -47,7 +48,7 @@ export function Profile() {
           <div class="row wrap"><${Button} kind="danger" icon="lock" onClick=${() => setAsking("deactivate")}>Close it<//><${Button} kind="danger" icon="trash" onClick=${() => setAsking("delete")}>Delete the account<//></div>
         </div>
       <//>
-    </div>
+    </div></div>
     ${asking === "email" && html`<${ChangeEmail} onClose=${() => setAsking("")} />`}
     ${["deactivate", "delete"].includes(asking) && html`<${End} verb=${asking} onClose=${() => setAsking("")} />`}`;
 }

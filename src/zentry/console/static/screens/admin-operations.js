@@ -35,13 +35,13 @@ export function AllOperations() {
           : html`<div class="table-wrap"><table class="table">
               <thead><tr><th scope="col">What</th><th scope="col">How it goes</th><th scope="col" class="hide-phone">Asked</th><th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
               <tbody>${data.operations.map((/** @type {any} */ one) => html`<tr key=${one.id}>
-                <td>${words(one.kind.replace("vms.", ""))}${one.attempt > 1 && html` <span class="small faint">try ${one.attempt}</span>`}<br /><span class="small faint mono wrap-any">${one.vm_id}</span></td>
+                <td>${words(one.kind.replace("vms.", ""))}${one.attempt > 1 && html` <span class="small faint">try ${one.attempt}</span>`}<br /><span class="small faint mono wrap-any hide-phone">${one.vm_id}</span></td>
                 <td><div class="stack tight"><span><${State} state=${one.status} label=${one.undoing && one.status === "running" ? "taking back" : undefined} /> <span class="small faint">${one.status === "running" ? one.step : ""}</span></span>${one.error && html`<span class="small bad wrap-any">${one.error.message}</span>`}${one.status === "running" && html`<${Meter} value=${one.progress} max=${100} label="Progress in percent" warnAt=${2} />`}</div></td>
                 <td class="hide-phone"><${Time} at=${one.created_at} /></td>
                 <td class="right">${["pending", "running"].includes(one.status) && html`<${Button} kind="little" onClick=${() => ask("cancel", one)}>Cancel<//>`}${one.status === "failed" && html`<${Button} kind="little" onClick=${() => ask("retry", one)}>Try again<//>`}</td>
               </tr>`)}</tbody>
             </table></div>
-            <footer class="row end">${query.get("cursor") && html`<${Button} kind="little" icon="left" onClick=${() => setQuery({ cursor: null })}>To the newest<//>`}${data.next_cursor && html`<${Button} kind="little" onClick=${() => setQuery({ cursor: data.next_cursor })}>Older<${Icon} name="right" /><//>`}</footer>`}
+            ${(query.get("cursor") || data.next_cursor) && html`<footer class="row end">${query.get("cursor") && html`<${Button} kind="little" icon="left" onClick=${() => setQuery({ cursor: null })}>To the newest<//>`}${data.next_cursor && html`<${Button} kind="little" onClick=${() => setQuery({ cursor: data.next_cursor })}>Older<${Icon} name="right" /><//>`}</footer>`}`}
     <//>
   <//>`;
 }

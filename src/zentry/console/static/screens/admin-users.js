@@ -45,7 +45,7 @@ function List() {
                 <td class="number hide-phone">${money(who.credits)}</td><td class="number hide-phone">${money(who.held)}</td><td class="faint small hide-phone">${date(who.created_at)}</td><td class="faint small hide-phone"><${Time} at=${who.last_login} /></td>
               </tr>`)}</tbody>
             </table></div>
-            <footer class="row end">${query.get("cursor") && html`<${Button} kind="little" icon="left" onClick=${() => setQuery({ cursor: null })}>To the first<//>`}${data.next_cursor && html`<${Button} kind="little" onClick=${() => setQuery({ cursor: data.next_cursor })}>More<${Icon} name="right" /><//>`}</footer>`}
+            ${(query.get("cursor") || data.next_cursor) && html`<footer class="row end">${query.get("cursor") && html`<${Button} kind="little" icon="left" onClick=${() => setQuery({ cursor: null })}>To the first<//>`}${data.next_cursor && html`<${Button} kind="little" onClick=${() => setQuery({ cursor: data.next_cursor })}>More<${Icon} name="right" /><//>`}</footer>`}`}
     <//>
   <//>`;
 }

@@ -197,9 +197,17 @@ export function curl(method, path, body) {
 }
 
 /** @param {{label: string, tabs: [string, string][], current: string}} properties */
-export const Tabs = ({ label, tabs, current }) => html`<nav class="tabs" aria-label=${label}>
-  ${tabs.map(([href, text]) => html`<a key=${href} href=${link(href)} aria-current=${href === current ? "page" : undefined}>${text}</a>`)}
-</nav>`;
+export function Tabs({ label, tabs, current }) {
+  const bar = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => {
+    // Where there are more than fit, the one that is open is in sight.
+    const [box, here] = [bar.current, /** @type {HTMLElement | null | undefined} */ (bar.current?.querySelector("[aria-current]"))];
+    if (box && here) box.scrollLeft = here.offsetLeft - box.offsetLeft - (box.clientWidth - here.offsetWidth) / 2;
+  }, [current]);
+  return html`<nav class="tabs" aria-label=${label} ref=${bar}>
+    ${tabs.map(([href, text]) => html`<a key=${href} href=${link(href)} aria-current=${href === current ? "page" : undefined}>${text}</a>`)}
+  </nav>`;
+}
 
 /** @param {{label: string, options: [string, string][], value: string, onChange: (value: string) => void}} properties */
 export const Segments = ({ label, options, value, onChange }) => html`<div class="segments" role="group" aria-label=${label}>
