@@ -120,6 +120,7 @@ async def test_a_forecast_comes_true_to_the_micro_credit(database_url: str, tmp_
     migrated = sa.make_url(database_url).database
     assert migrated is not None
     for seed in seeds:
+        plan = _plan(Random(seed))
         place = tmp_path / str(seed)
         place.mkdir()
         shutil.copy(migrated, place / "zentry.db")
@@ -129,18 +130,19 @@ async def test_a_forecast_comes_true_to_the_micro_credit(database_url: str, tmp_
             billing={
                 "welcome_credits": Random(seed).choice((2.0, 9.0, 50.0)),
                 "renew_first": Random(seed).choice(("oldest", "newest", "cheapest", "dearest")),
-                "grace_days": 0,
+                # What is removed is removed within a minute, so that a disk with a price may cost a minute more.
+                "grace_days": 0 if "storage" in plan.get("prices", {}) else Random(seed).choice((0, 0.5)),
                 "warn_hours": [],
             },
         )
         async with open_under_test(settings) as platform:
-            await _come_true(platform, seed)
+            await _come_true(platform, plan, seed)
         shutil.rmtree(place)
 
 
-async def _come_true(platform: PlatformUnderTest, seed: int) -> None:
+async def _come_true(platform: PlatformUnderTest, plan: dict[str, Any], seed: int) -> None:
     account, admin = await platform.signup(), await platform.given_admin()
-    plan = _plan(Random(seed))
+    await _given_past(platform, account, Random(seed))
     forecast = await _ask(platform, account, "POST", "/billing/forecast", **plan)
     assert forecast.status_code == httpx.codes.OK, forecast.text
     start = platform.clock.now()
@@ -152,6 +154,7 @@ async def _come_true(platform: PlatformUnderTest, seed: int) -> None:
             platform, admin, "POST", "/admin/price-lists", effective_at=effective_at.isoformat(), **prices
         )
         assert answer.status_code == httpx.codes.CREATED, answer.text
+        await platform.inner.keeping.tick()
     project_id = await platform.given_project(account)
     ids: dict[str, str] = {}
     for at, kind, name in sorted(_steps(plan, start), key=lambda step: (step[0], ORDER[step[1]])):
@@ -171,6 +174,8 @@ async def _come_true(platform: PlatformUnderTest, seed: int) -> None:
             if answer.is_success:
                 ids[name] = answer.json()["id"]
         elif kind == "credit":
+            await platform.inner.resumption.tick()
+            await platform.settle()
             await _ask(platform, account, "POST", "/billing/credits/add", amount=float(name))
             await _tick(platform)
             await platform.inner.resumption.tick()
@@ -186,17 +191,33 @@ async def _come_true(platform: PlatformUnderTest, seed: int) -> None:
     assert await broken_invariants(platform.database) == []
 
 
+async def _given_past(platform: PlatformUnderTest, account: Account, random: Random) -> None:
+    """Let machines be there already: some run, some were stopped, some stand still for credit."""
+    project_id = await platform.given_project(account, "past")
+    vms = []
+    for number in range(random.randrange(3)):
+        machine = {"name": f"past-{number}", "instance_type": random.choice(TYPES), "image": "debian-12"}
+        answer = await _ask(platform, account, "POST", "/vms", project_id=project_id, **machine)
+        vms += [answer.json()["id"]] if answer.is_success else []
+        await platform.settle()
+        await _live_until(platform, account, platform.clock.now() + timedelta(minutes=random.randrange(500)))
+    if vms and random.random() < 0.3:
+        await _ask(platform, account, "POST", f"/vms/{vms[0]}/stop")
+        await platform.settle()
+
+
 ORDER = {"delete": 0, "stop": 1, "credit": 2, "create": 3, "start": 4}
 
 
 def _plan(random: Random) -> dict[str, Any]:
     days = random.randrange(2, 5)
     machines = []
+    minutes = random.sample(range(days * 700), 3)  # Which of two that are asked for at once comes first is chance.
     for number in range(random.randrange(1, 4)):
         machine: dict[str, Any] = {
             "name": f"m{number}",
             "instance_type": random.choice(TYPES),
-            "create_after_minutes": random.randrange(days * 700),
+            "create_after_minutes": minutes[number],
         }
         if random.random() < 0.3:
             machine["delete_after_minutes"] = machine["create_after_minutes"] + random.randrange(1, 3_000)

@@ -7,7 +7,7 @@ is. A machine of a plan runs from the instant at which it is asked for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Final
@@ -20,7 +20,7 @@ from zentry.billing.types import CREATE_FEE, PriceList, Resource
 MOST_STEPS: Final = 2_000
 MOST_RENEWALS: Final = 5_000
 _LATER: Final = 1 << 127
-"""Ids of a plan sort after all that are there."""
+"""Machines of a plan sort after all that are there."""
 _DAY: Final = timedelta(days=1)
 
 
@@ -34,6 +34,15 @@ class PlannedMachine:
     delete_at: datetime | None = None
     stop_minute: int | None = None
     start_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PresentMachine:
+    """A machine that the account has, or a snapshot, which never runs."""
+
+    resource: Resource
+    out_of_credit_since: datetime | None
+    is_protected: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,31 +92,58 @@ class _Machine:
     stopped_at: datetime | None = None
     """Where it stands still for credit."""
     is_there: bool = False
+    is_protected: bool = False
+
+    def over_at(self, grace: timedelta) -> datetime | None:
+        """Return when it is removed, if it goes on to stand still without credit."""
+        if self.is_protected or not self.is_there or not grace:
+            return None
+        unpaid = [
+            one.segment.paid_until + grace for one in self.kept if one.rate_at(one.segment.paid_until) > 0
+        ]  # What is paid moves on.
+        return min(unpaid if self.stopped_at is None else [self.stopped_at + grace, *unpaid], default=None)
 
 
 class Rehearsal:
     """Plays a plan. One use only."""
 
     def __init__(
-        self, account: Account, plan: Plan, *, now: datetime, prices: PriceList, discount: int, disks: Mapping[str, int]
+        self,
+        account: Account,
+        plan: Plan,
+        *,
+        now: datetime,
+        prices: PriceList,
+        discount: int,
+        disks: Mapping[str, int],
+        present: Sequence[PresentMachine] = (),
     ) -> None:
         self._account = account
         self._plan = plan
         self._now = now
         self._prices = prices
         self._discount = discount
-        self._numbers = count(_LATER)
+        self._numbers = count()
+        in_order = sorted(range(len(plan.machines)), key=lambda number: plan.machines[number].create_at)
+        ids = {number: UUID(int=_LATER + place) for place, number in enumerate(in_order)}
         self._machines = [
             _Machine(
-                Resource(self._id(), UUID(int=0), UUID(int=0), one.name, one.instance_type, disks[one.instance_type], 1)
+                Resource(
+                    ids[number], UUID(int=0), UUID(int=0), one.name, one.instance_type, disks[one.instance_type], 1
+                )
             )
-            for one in plan.machines
+            for number, one in enumerate(plan.machines)
         ]
+        self._machines += [self._present(one) for one in present]
+        self._grace = timedelta(days=account.settings.grace_days)
         self._forecast = Forecast()
         self._added = 0
         self._start = account.left(now)
         self._renewals = 0
-        account.new_id = self._id
+        account.new_id = lambda: self._id(now)
+        for machine in self._machines[len(plan.machines) :]:
+            if machine.running is None:
+                self._keep(machine, now)  # What gets a price is metered as soon as that is announced.
 
     def play(self) -> Forecast:
         """Return what comes of the plan, or raise `ForecastTooLarge`."""
@@ -148,23 +184,48 @@ class Rehearsal:
             at += _DAY
         yield until, "point", 0
 
+    def _present(self, one: PresentMachine) -> _Machine:
+        metered = [course for course in self._account.courses if course.segment.resource_id == one.resource.id]
+        return _Machine(
+            replace(one.resource, name=str(one.resource.id)),
+            next((course for course in metered if course.is_running), None),
+            [course for course in metered if not course.is_running],
+            one.out_of_credit_since,
+            is_there=True,
+            is_protected=one.is_protected,
+        )
+
     def _advance(self, at: datetime) -> None:
         account = self._account
-        while account.due_at is not None and account.due_at <= at:
-            self._renewals += 1
-            if self._renewals > MOST_RENEWALS:
-                raise ForecastTooLarge("It takes too many renewals of what is held")
-            due = account.due_at
-            account.step(at)
-            account.journal.clear()
-            for machine in self._machines:
-                if machine.running is not None and machine.running.is_exhausted:
-                    self._trouble(due, "stopped for credit", machine)
-                    self._stop(machine, due)
-                    machine.stopped_at = due
-            for course in [one for one in account.courses if one.is_exhausted]:
-                self._forecast.troubles.append(Trouble(due, "stopped for credit", str(course.segment.resource_id)))
-                account.end(course, due)
+        while True:
+            over_at, machine = self._next_over()
+            until = at if over_at is None else min(at, over_at)
+            if account.due_at is not None and account.due_at <= until:
+                self._step(until)
+            elif machine is not None and over_at is not None and over_at <= at:
+                self._delete(machine, over_at)
+            else:
+                break
+
+    def _next_over(self) -> tuple[datetime | None, _Machine | None]:
+        """Return which machine is removed next for want of credit, and when."""
+        over = [(machine.over_at(self._grace), machine) for machine in self._machines]
+        return min(((at, one) for at, one in over if at is not None), key=lambda pair: pair[0], default=(None, None))
+
+    def _step(self, until: datetime) -> None:
+        account = self._account
+        self._renewals += 1
+        if self._renewals > MOST_RENEWALS:
+            raise ForecastTooLarge("It takes too many renewals of what is held")
+        assert account.due_at is not None, "something is due"
+        due = account.due_at
+        account.step(until)
+        account.journal.clear()
+        for machine in self._machines:
+            if machine.running is not None and machine.running.is_exhausted:
+                self._trouble(due, "stopped for credit", machine)
+                self._stop(machine, due)
+                machine.stopped_at = due
 
     def _create(self, machine: _Machine, at: datetime) -> None:
         course = self._open(machine, at)
@@ -199,10 +260,15 @@ class Rehearsal:
             return
         self._account.end(machine.running, at)
         machine.running = None
+        self._keep(machine, at)
+
+    def _keep(self, machine: _Machine, at: datetime) -> None:
+        """Meter what stands still, as far as it has a price or is to have one, and is not metered already."""
         prices = self._prices.at(at)
         lists = (prices, *prices.following)
+        metered = {course.segment.meter for course in machine.kept}
         for meter, amount in machine.resource.kept().items():
-            if amount and any(one.price(meter) for one in lists):
+            if amount and meter not in metered and any(one.price(meter) for one in lists):
                 kept = self._open(machine, at, meter=meter)
                 self._account.keep(kept)
                 machine.kept.append(kept)
@@ -218,16 +284,19 @@ class Rehearsal:
         self._added += amount
         account.due_at = at if account.due_at is not None else None
         self._advance(at)
-        waiting = [machine for machine in self._machines if machine.stopped_at is not None]
-        for machine in sorted(waiting, key=lambda one: one.resource.id):
+        if not account.settings.resume_on_credit:
+            return
+        waiting = [(machine.stopped_at, machine) for machine in self._machines if machine.stopped_at is not None]
+        # The last that was stopped is the first that starts.
+        for _, machine in sorted(waiting, key=lambda one: (at - one[0], one[1].resource.id)):
             self._start_again(machine, at, why=None)
 
     def _open(self, machine: _Machine, at: datetime, *, meter: str = "compute") -> Course:
         prices = self._prices.at(at)
         segment = opened(
-            machine.resource, prices, segment_id=self._id(), at=at, discount_basis_points=self._discount, meter=meter
+            machine.resource, prices, segment_id=self._id(at), at=at, discount_basis_points=self._discount, meter=meter
         )
-        return Course(segment, self._id(), prices.following, self._discount)
+        return Course(segment, self._id(at), prices.following, self._discount)
 
     def _begin(self, machine: _Machine, course: Course) -> None:
         self._account.begin(course)
@@ -243,8 +312,9 @@ class Rehearsal:
         available = None if required is None else self._account.available
         self._forecast.troubles.append(Trouble(at, what, machine.resource.name, required, available))
 
-    def _id(self) -> UUID:
-        return UUID(int=next(self._numbers))
+    def _id(self, at: datetime) -> UUID:
+        """Return an id that begins with its millisecond, as those of the platform do."""
+        return UUID(int=(int(at.timestamp() * 1_000) << 80) + next(self._numbers))
 
 
 _ORDER: Final = {"delete": 0, "stop": 1, "credit": 2, "create": 3, "start": 4, "point": 5}

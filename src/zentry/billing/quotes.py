@@ -13,6 +13,7 @@ from zentry.billing.metering import OpenAccount
 from zentry.billing.prices import PriceLists, micros_of
 from zentry.billing.prospects import credit_ends_at
 from zentry.billing.rating import Account, Captured, Course, first_hold, opened
+from zentry.billing.reports import BillingReports
 from zentry.billing.repository import BillingRepository
 from zentry.billing.types import CREATE_FEE, UNITS, PriceList, Resource
 from zentry.platform.db import Transaction
@@ -126,6 +127,7 @@ class Quotes:
             prices=prices,
             discount=account.books.discount_basis_points,
             disks=types,
+            present=await BillingReports(self._tx, user_id).machines(),
         )
         return rehearsal.play()
 

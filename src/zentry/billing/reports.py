@@ -10,12 +10,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from zentry.billing.types import Balance
+from zentry.billing.forecast import PresentMachine
+from zentry.billing.types import Balance, Resource
 from zentry.platform.db import Transaction, values
 from zentry.platform.money import SECONDS_PER_HOUR
 from zentry.schema.accounts import users
 from zentry.schema.billing import billing_records, daily_spend, grants, segment_is_open, segments
-from zentry.schema.vms import is_alive, vms
+from zentry.schema.vms import is_alive, is_available, snapshots, vms
 
 DAYS_PER_WEEK: Final = 7
 _MOST_GRANTS: Final = 500
@@ -89,6 +90,29 @@ _LINE: Final[tuple[sa.ColumnElement[Any], ...]] = (
 )
 
 
+_MACHINE: Final = (
+    vms.c.id,
+    vms.c.user_id,
+    vms.c.project_id,
+    vms.c.name,
+    vms.c.instance_type,
+    vms.c.disk_gib,
+    vms.c.ip_address,
+    vms.c.status,
+    vms.c.stop_reason,
+    vms.c.last_stopped,
+    vms.c.delete_protection,
+)
+_SNAPSHOT: Final = (
+    snapshots.c.id,
+    snapshots.c.user_id,
+    snapshots.c.project_id,
+    snapshots.c.name,
+    snapshots.c.disk_gib,
+    snapshots.c.vm_id,
+)
+
+
 class BillingReports:
     """Balances, history and sums of one account."""
 
@@ -159,6 +183,42 @@ class BillingReports:
         ).where(vms.c.user_id == self._user_id, is_alive)
         total, running = values((await self._tx.execute(query)).one())
         return int(total), int(running)
+
+    async def machines(self) -> Sequence[PresentMachine]:
+        """Return the machines that run or stand still, and the snapshots, as a forecast needs them."""
+        query = sa.select(*_MACHINE).where(vms.c.user_id == self._user_id, vms.c.status.in_(("running", "stopped")))
+        machines = [
+            PresentMachine(
+                Resource(
+                    row.id,
+                    row.user_id,
+                    row.project_id,
+                    row.name,
+                    row.instance_type,
+                    storage_gib=row.disk_gib,
+                    addresses=0 if row.ip_address is None else 1,
+                ),
+                row.last_stopped if row.stop_reason == "credit" and row.status == "stopped" else None,
+                row.delete_protection,
+            )
+            for row in (await self._tx.execute(query.order_by(vms.c.id))).all()
+        ]
+        query = (
+            sa.select(*_SNAPSHOT, vms.c.delete_protection)
+            .join(vms, vms.c.id == snapshots.c.vm_id)
+            .where(snapshots.c.user_id == self._user_id, is_available)
+            .order_by(snapshots.c.id)
+        )
+        return machines + [
+            PresentMachine(
+                Resource(
+                    row.id, row.user_id, row.project_id, row.name, "disk", storage_gib=row.disk_gib, vm_id=row.vm_id
+                ),
+                None,
+                row.delete_protection,
+            )
+            for row in (await self._tx.execute(query)).all()
+        ]
 
     async def last_line(self) -> Line | None:
         """Return the newest line."""

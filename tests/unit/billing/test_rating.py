@@ -92,3 +92,21 @@ def test_the_credit_ends_in_the_second_in_which_the_first_machine_is_stopped() -
 
         stopped = [entry.at for entry in account.journal if isinstance(entry, Exhausted)]
         assert expected == min(stopped, default=None), f"seed {seed}"
+
+
+@pytest.mark.parametrize("first", ORDERS)
+def test_what_began_in_one_millisecond_has_an_order_of_its_own(first: str) -> None:
+    prices = PriceList(1, "USD", {"storage": 60, "address": 1_200}, START - timedelta(days=1))
+    resource = Resource(UUID(int=1 << 100), UUID(int=1), UUID(int=2), "vm", "small", storage_gib=20, addresses=1)
+    paid = {}
+    for chance in ((1, 2), (2, 1)):  # The rest of an id says nothing.
+        account = Account(BillingSettings(renew_first=first), lambda: UUID(int=9), 700, START)
+        for meter, number in zip(("storage", "address"), chance, strict=True):
+            at = START + timedelta(minutes=1)
+            segment = opened(resource, prices, segment_id=UUID(int=number), at=at, discount_basis_points=0, meter=meter)
+            account.courses.append(Course(segment, UUID(int=(77 << 80) + number), ()))
+        account.step(START)
+        paid[chance] = {course.segment.meter: course.segment.paid_until for course in account.courses}
+
+    assert paid[1, 2] == paid[2, 1]
+    assert paid[1, 2]["storage"] > paid[1, 2]["address"]
