@@ -8156,6 +8156,7 @@ export interface components {
              * Effective At
              * Format: date-time
              * @description From this second on it is charged by. It must be later than every list that is announced, and far enough ahead.
+             * @example 2026-06-01T12:00:00Z
              */
             effective_at: string;
             /**

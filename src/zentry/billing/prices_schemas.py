@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from zentry.billing.schemas import BillingUnit
-from zentry.platform.wire import WHOLE, ReadModel, WriteModel
+from zentry.platform.wire import WHOLE, GivenTime, ReadModel, WriteModel
 
 _Price = Annotated[
     float,
@@ -17,12 +17,6 @@ _Price = Annotated[
     Field(json_schema_extra={"multipleOf": 0.000001}),
 ]
 OptionalPrice = Annotated[_Price | None, Field(description="Credits; left out, it stays as it is.")]
-
-
-def _text(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("Send a time such as 2026-03-01T00:00:00Z.")  # noqa: TRY004 - what a validator raises
-    return value
 
 
 class Price(ReadModel):
@@ -86,7 +80,7 @@ class PriceListAnnouncement(WriteModel):
         }
     )
 
-    effective_at: Annotated[AwareDatetime, BeforeValidator(_text), Field(strict=False)] = Field(
+    effective_at: GivenTime = Field(
         description="From this second on it is charged by. It must be later than every list that is announced, and far "
         "enough ahead."
     )

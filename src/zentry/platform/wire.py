@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 
 class WriteModel(BaseModel):
@@ -140,3 +140,15 @@ class APIResponse(ReadModel):
 
 
 Limit = Annotated[int, Field(ge=1, le=500)]
+
+
+def _no_number(value: object) -> object:
+    if isinstance(value, (int, float)):
+        raise ValueError("Send an ISO 8601 time with its zone, such as 2026-01-31T12:00:00Z.")  # noqa: TRY004 - pydantic's
+    return value
+
+
+GivenTime = Annotated[
+    AwareDatetime, Field(strict=False, examples=["2026-06-01T12:00:00Z"]), BeforeValidator(_no_number)
+]
+"""An instant in a request body: a text, since a number could be seconds or milliseconds."""

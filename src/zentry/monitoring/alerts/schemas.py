@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Annotated, Final, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from zentry.monitoring.alerts.states import AlertState, Comparison
 from zentry.monitoring.alerts.types import Condition, Figure, PolicySeverity, Source
 from zentry.monitoring.store import Aggregation, Metric
-from zentry.platform.wire import TITLE_PATTERN, WHOLE, ReadModel, WriteModel, pattern_in_words
+from zentry.platform.wire import TITLE_PATTERN, WHOLE, GivenTime, ReadModel, WriteModel, pattern_in_words
 from zentry.vms.labels import MAX_SELECTOR_LENGTH, SELECTOR_PATTERN
 
 _ID: Final = "01936b62-3e4f-7c33-9d6e-7f405b8c9d23"
@@ -70,14 +70,6 @@ _SOURCES: Final[JsonDict] = {
 
 GivenId = Annotated[str, StringConstraints(min_length=1, max_length=64), Field(examples=[_ID])]
 
-
-def _text(value: object) -> object:
-    if isinstance(value, (int, float)):
-        raise ValueError("Send an ISO 8601 time with its zone, such as 2026-01-31T12:00:00Z.")  # noqa: TRY004 - pydantic's
-    return value
-
-
-GivenTime = Annotated[AwareDatetime, Field(strict=False, examples=["2026-06-01T12:00:00Z"]), BeforeValidator(_text)]
 PolicyName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=100, pattern=TITLE_PATTERN),
