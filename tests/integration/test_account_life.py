@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from datetime import timedelta
 from typing import Any, Final
@@ -10,10 +9,9 @@ from typing import Any, Final
 import httpx
 import pytest
 import sqlalchemy as sa
-from cryptography.hazmat.primitives.hashes import SHA1
-from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
 from tests.support.platform import PASSWORD, Account, PlatformUnderTest
+from tests.support.totp import code_at
 from zentry.accounts.sweep import sweep_counters
 from zentry.schema.accounts import account_links, recovery_codes, second_factors, sessions, users
 from zentry.schema.events import events
@@ -158,11 +156,6 @@ async def test_a_new_address_that_somebody_took_meanwhile_is_refused(platform: P
     assert (answer.status_code, answer.json()["error_code"]) == (409, "CONFLICT")
 
 
-def code_at(platform: PlatformUnderTest, secret: str, *, after_seconds: int = 0) -> str:
-    at = int(platform.clock.now().timestamp()) + after_seconds
-    return TOTP(base64.b32decode(secret), 6, SHA1(), 30).generate(at).decode()
-
-
 async def test_a_second_factor_is_asked_for_and_each_code_is_good_once(platform: PlatformUnderTest) -> None:
     account = await platform.signup()
     refused = await post(platform, "/auth/second-factor", {"password": "wrong"}, account)
@@ -277,3 +270,46 @@ async def test_an_account_is_taken_away_closed_and_deleted_with_everything_perso
 async def _mailed_to(platform: PlatformUnderTest, address: str) -> str:
     [text] = [mail.get_content() for mail in await platform.mails() if mail["To"] == address]
     return str(re.findall(r"zl_[A-Za-z0-9_-]{43}", text)[0])
+
+
+async def test_who_closes_or_deletes_an_account_leaves_the_projects_of_others(platform: PlatformUnderTest) -> None:
+    owner = await platform.signup()
+    project = await platform.given_project(owner)
+    leaving = [await platform.given_member(owner, project, role=role) for role in ("admin", "viewer")]
+    staying = await platform.given_member(owner, project, role="member")
+    mailed = [mail.get_content() for mail in await platform.mails() if mail["To"] == staying.email]
+    await post(platform, f"/projects/{project}/transfer", {"member_id": leaving[0].id}, owner)
+
+    closed = await post(platform, "/auth/account/deactivate", {"password": PASSWORD}, leaving[0])
+    deleted = await post(platform, "/auth/account/delete", {"password": PASSWORD}, leaving[1])
+    in_use = await post(platform, "/auth/account/delete", {"password": PASSWORD}, owner)
+
+    members = (await platform.client.get(f"/projects/{project}/members", headers=owner.headers)).json()
+    offered = await platform.client.get(f"/projects/{project}/transfer", headers=owner.headers)
+    told = await platform.client.get(f"/events?project_id={project}&kind=project.member_left", headers=owner.headers)
+    assert (closed.status_code, deleted.status_code, offered.status_code) == (200, 200, 404)
+    assert [member["user_id"] for member in members] == [owner.id, staying.id]
+    assert (in_use.status_code, "hand projects" in in_use.json()["detail"]) == (409, True)
+    assert told.status_code == 200
+    [link] = re.findall(r"https?://\S+", mailed[-1])
+    assert re.fullmatch(r"https://cloud\.example/console/#invitation=zi_[A-Za-z0-9_-]{43}", link), "a way to a page"
+    async with platform.database.read() as tx:
+        left = sa.select(events.c.actor_id, events.c.data).where(events.c.kind == "project.member_left")
+        assert {(str(row.actor_id), row.data["before"]) for row in await tx.execute(left)} == {
+            (leaving[0].id, "admin"),
+            (leaving[1].id, "viewer"),
+        }
+
+
+async def test_the_last_administrator_neither_closes_nor_deletes_the_account(platform: PlatformUnderTest) -> None:
+    first, second = await platform.given_admin(), await platform.given_admin()
+
+    closed = await post(platform, "/auth/account/deactivate", {"password": PASSWORD}, first)
+    refused = [
+        await post(platform, f"/auth/account/{what}", {"password": PASSWORD}, second)
+        for what in ("deactivate", "delete")
+    ]
+
+    assert closed.status_code == 200
+    assert {(answer.status_code, answer.json()["error_code"]) for answer in refused} == {(409, "LAST_ADMINISTRATOR")}
+    assert (await platform.client.get("/admin/users", headers=second.headers)).status_code == 200

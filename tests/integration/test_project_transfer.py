@@ -36,6 +36,8 @@ async def test_whoever_accepts_pays_from_that_instant_on(platform: PlatformUnder
     taken = await ask(platform, ada, "POST", f"/vms/{vm_id}/snapshots", {"name": "one"})
     await platform.settle()
     await platform.advance(minutes=20)
+    for account in (ada, bob, eve):
+        await platform.reauthenticate(account)
 
     assert (await ask(platform, bob, "POST", path, {"member_id": bob.id})).status_code == 403
     stranger = await platform.signup()
@@ -80,7 +82,7 @@ async def _is_handed_over(
     assert await charged(platform, bob, vm_id) == third
     shown = await platform.get_vm(vm_id, bob)
     assert (shown["user_id"], shown["status"]) == (bob.id, "stopped")
-    for account in (ada, bob):
+    for account in (ada, bob, eve):
         listed = (await ask(platform, account, "GET", "/vms?label_selector=a%3Db")).json()["vms"]
         assert [one["id"] for one in listed] == [vm_id]
         assert (await ask(platform, account, "GET", f"/snapshots/{snapshot_id}")).status_code == 200

@@ -39,6 +39,7 @@ WITHOUT_KEY: Final = {
     "request_password_reset",
     "reset_password",
     "change_password",
+    "reauthenticate",
     "enrol_second_factor",
     "confirm_second_factor",
     "disable_second_factor",

@@ -204,6 +204,7 @@ RULES: Final[dict[str, Rule]] = {
     "POST /auth/logout": CALLER,
     "POST /auth/password/forgot": PUBLIC,
     "POST /auth/password/reset": WITH_A_SECRET,
+    "POST /auth/reauthenticate": PROVEN,
     "POST /auth/refresh": Rule(Whose.PUBLIC, own=NOBODYS_TOKEN),
     "POST /auth/second-factor": PROVEN,
     "POST /auth/second-factor/confirm": PROVEN,

@@ -97,6 +97,11 @@ class PlatformUnderTest:
             tokens=tokens,
         )
 
+    async def reauthenticate(self, account: Account) -> None:
+        """Have somebody prove once more who is there."""
+        answer = await self.client.post("/auth/reauthenticate", json={"password": PASSWORD}, headers=account.headers)
+        assert answer.status_code == httpx.codes.OK, answer.text
+
     async def given_admin(self) -> Account:
         """Make an administrator."""
         account = await self.signup()
@@ -152,7 +157,7 @@ class PlatformUnderTest:
     async def invitation_token(self, email: str) -> str:
         """Return the token of the newest invitation that was mailed to an address."""
         texts = [mail.get_content() for mail in await self.mails() if mail["To"] == email]
-        return str(re.findall(r"Token: (\S+)", "".join(texts))[-1])
+        return str(re.findall(r"Token: (zi_\S+)", "".join(texts))[-1])
 
     async def get_vm(self, vm_id: str, account: Account) -> dict[str, Any]:
         """Return a VM as the API shows it."""

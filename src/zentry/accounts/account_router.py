@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
-
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Response
 
 from zentry.accounts.account_schemas import (
     AccountExport,
@@ -17,15 +15,16 @@ from zentry.accounts.account_schemas import (
     PasswordChange,
     PasswordForgotten,
     PasswordReset,
+    Reauthentication,
     RecoveryCodes,
 )
-from zentry.accounts.account_service import AccountService
-from zentry.accounts.dependencies import ClientDep
+from zentry.accounts.dependencies import AccountsDep, ClientDep
 from zentry.accounts.errors import (
     AccountInUse,
     EmailTaken,
     HashingBusy,
     InvalidLink,
+    LastAdministrator,
     RateLimited,
     SecondFactorConflict,
     TooManyFailures,
@@ -40,11 +39,6 @@ from zentry.platform.wire import APIResponse
 router = APIRouter(prefix="/auth", tags=["Authentication"])
 
 
-async def _accounts(request: Request) -> AccountService:
-    return cast("AccountService", request.app.state.accounts)
-
-
-AccountsDep = Annotated[AccountService, Depends(_accounts)]
 _OWNER = raises(InvalidInput, WrongPassword, TooManyFailures, HashingBusy)
 
 
@@ -123,6 +117,19 @@ async def change_password(
     return APIResponse(success=True, message="The password is changed", timestamp=at)
 
 
+@router.post("/reauthenticate", summary="Prove once more who you are", responses={**_OWNER, **raises(WrongCode)})
+async def reauthenticate(
+    body: Reauthentication, caller: CallerDep, accounts: AccountsDep, client: ClientDep
+) -> APIResponse:
+    """Show that you are at this session, with the password and the second factor where you have one.
+
+    Acts that give power away ask for it when the login is more than a quarter of an hour ago; they answer 403 with
+    `REAUTHENTICATION_REQUIRED`. The session and its tokens stay as they are.
+    """
+    at = await accounts.reauthenticate(caller, password=body.password.get_secret_value(), code=body.code, client=client)
+    return APIResponse(success=True, message="It is you", timestamp=at)
+
+
 @router.post("/second-factor", summary="Make a second factor", responses={**_OWNER, **raises(SecondFactorConflict)})
 async def enrol_second_factor(
     body: OwnerConfirmation, caller: CallerDep, accounts: AccountsDep, client: ClientDep, response: Response
@@ -166,22 +173,28 @@ async def export_own_data(caller: CallerDep, accounts: AccountsDep) -> JSONBytes
     )
 
 
-@router.post("/account/deactivate", summary="Close the own account", responses=_OWNER)
+@router.post("/account/deactivate", summary="Close the own account", responses={**_OWNER, **raises(LastAdministrator)})
 async def deactivate_account(
     body: OwnerConfirmation, caller: CallerDep, accounts: AccountsDep, client: ClientDep
 ) -> APIResponse:
-    """Close it, with all sessions; only the operator can open it again. Machines that run go on, and cost."""
+    """Close it, with all sessions; only the operator can open it again. Machines that run go on, and cost.
+
+    You leave the projects of others. The last administrator stays.
+    """
     at = await accounts.deactivate(caller, password=body.password.get_secret_value(), client=client)
     return APIResponse(success=True, message="The account is closed", timestamp=at)
 
 
-@router.post("/account/delete", summary="Delete the own account", responses={**_OWNER, **raises(AccountInUse)})
+@router.post(
+    "/account/delete", summary="Delete the own account", responses={**_OWNER, **raises(AccountInUse, LastAdministrator)}
+)
 async def delete_account(
     body: OwnerConfirmation, caller: CallerDep, accounts: AccountsDep, client: ClientDep
 ) -> APIResponse:
     """Take everything personal off the account for good. Its lines in the books stay, without a name.
 
-    Machines and projects have to be deleted before. What credit is left is lost.
+    Machines and projects have to be deleted before, or handed over; you leave the projects of others. What credit is
+    left is lost. The last administrator stays.
     """
     at = await accounts.delete(caller, password=body.password.get_secret_value(), client=client)
     return APIResponse(success=True, message="The account is deleted", timestamp=at)

@@ -142,6 +142,19 @@ class SecondFactorLogin(WriteModel):
     code: Code
 
 
+class Reauthentication(WriteModel):
+    """The proof that the owner is at the session."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"password": _PASSWORD}]})
+
+    password: Password
+    code: Code | None = Field(
+        default=None,
+        description="A code of the authenticator or a recovery code, where the account has a second factor.",
+        examples=[None],
+    )
+
+
 class FactorEnrolment(ReadModel):
     """What an authenticator needs; it is shown this once."""
 

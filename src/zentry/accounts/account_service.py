@@ -8,12 +8,20 @@ must not be enough to take an account over.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from zentry.accounts.addresses import network_of
-from zentry.accounts.errors import AccountInUse, EmailTaken, InvalidLink, WrongCode, WrongPassword
+from zentry.accounts.errors import (
+    AccountInUse,
+    EmailTaken,
+    InvalidLink,
+    LastAdministrator,
+    ReauthenticationRequired,
+    WrongCode,
+    WrongPassword,
+)
 from zentry.accounts.export import export_account
 from zentry.accounts.identity import find_email, parse_email
 from zentry.accounts.letters import AccountLetters
@@ -24,7 +32,8 @@ from zentry.accounts.proof import PasswordProof, failure_keys, forget_failures
 from zentry.accounts.repository import SessionRepository, UserRepository
 from zentry.accounts.second_factor import Enrolment, SecondFactor
 from zentry.accounts.tokens import SecretSource
-from zentry.accounts.types import Client, OnDeletion, OnSignup
+from zentry.accounts.types import Client, OnDeparture, OnSignup
+from zentry.events.changes import changes_of
 from zentry.events.recorder import EventRecorder
 from zentry.mail.outbox import Outbox
 from zentry.platform.caller import Caller
@@ -51,7 +60,8 @@ class AccountService:
         secrets: SecretSource,
         wall_clock: Clock,
         on_welcome: Sequence[OnSignup] = (),
-        on_deletion: Sequence[OnDeletion] = (),
+        on_departure: Sequence[OnDeparture] = (),
+        on_deletion: Sequence[OnDeparture] = (),
     ) -> None:
         self._database = database
         self._hasher = hasher
@@ -62,7 +72,9 @@ class AccountService:
         self._secrets = secrets
         self._wall_clock = wall_clock
         self._policy = PasswordPolicy(settings)
+        self._proof_life = timedelta(seconds=settings.proof_seconds)
         self._on_welcome = tuple(on_welcome)
+        self._on_departure = tuple(on_departure)
         self._on_deletion = tuple(on_deletion)
 
     async def request_verification(self, caller: Caller) -> datetime:
@@ -147,8 +159,33 @@ class AccountService:
             await self._letters.tell(
                 tx, link.user_id, to=before.email, what="it has another e-mail address now, and this one is none of it."
             )
-            await _record(tx, "account.email_changed", link.user_id)
+            changes = changes_of({"email": before.email}, {"email": address.text})
+            await _record(tx, "account.email_changed", link.user_id, personal=changes)
             return tx.now
+
+    async def reauthenticate(self, caller: Caller, *, password: str, code: str | None, client: Client) -> datetime:
+        """Take the proof that the owner is here: the password, and the second factor where there is one."""
+        found = await self._proofs.of_account(caller.user_id, password, client=client)
+        keys = await self._proofs.count_code(caller.user_id, client=client) if found.has_second_factor else ()
+        async with self._database.work() as tx:
+            if found.has_second_factor and not await self._factor(tx).check(caller.user_id, code or ""):
+                raise WrongCode
+            await forget_failures(tx, keys)
+            await SessionRepository(tx).note_proof(caller.session_id)
+            await _record(tx, "account.reauthenticated", caller.user_id)
+            return tx.now
+
+    async def ensure_proven_lately(self, caller: Caller) -> None:
+        """Raise `ReauthenticationRequired` where the last proof of a session is too long ago.
+
+        A token stands for a decision that was made with such a proof; it cannot give another, and needs none.
+        """
+        if caller.scopes is not None:
+            return
+        async with self._database.read() as tx:
+            proven_at = await SessionRepository(tx).find_proven_at(caller.session_id)
+            if proven_at is None or proven_at + self._proof_life <= tx.now:
+                raise ReauthenticationRequired(proof_seconds=int(self._proof_life.total_seconds()))
 
     async def enrol(self, caller: Caller, *, password: str, client: Client) -> Enrolment:
         """Make the secret of a second factor."""
@@ -182,10 +219,13 @@ class AccountService:
             return tx.now
 
     async def deactivate(self, caller: Caller, *, password: str, client: Client) -> datetime:
-        """Close the account; the operator can open it again."""
+        """Close the account and leave the projects of others; the operator can open it again."""
         await self._proofs.of_account(caller.user_id, password, client=client)
         async with self._database.work() as tx:
-            if await UserRepository(tx).deactivate(caller.user_id):
+            users = UserRepository(tx)
+            await _ensure_others_administer(users, caller)
+            if await users.deactivate(caller.user_id):
+                await self._leave(tx, caller.user_id)
                 await SessionRepository(tx).revoke_of(caller.user_id, reason="deactivated")
                 await _record(tx, "account.deactivated", caller.user_id)
             return tx.now
@@ -195,10 +235,12 @@ class AccountService:
         await self._proofs.of_account(caller.user_id, password, client=client)
         async with self._database.work() as tx:
             users = UserRepository(tx)
+            await _ensure_others_administer(users, caller)
             if not await users.erase(caller.user_id):
                 raise AccountInUse
             await users.delete_belongings(caller.user_id)
             await Outbox(tx, self._sealer).forget(caller.user_id)
+            await self._leave(tx, caller.user_id)
             for hook in self._on_deletion:
                 await hook(tx, caller.user_id)
             await _record(tx, "account.deleted", caller.user_id)
@@ -208,6 +250,10 @@ class AccountService:
         """Return what is kept about the account."""
         async with self._database.snapshot() as tx:
             return await export_account(tx, caller.user_id)
+
+    async def _leave(self, tx: Transaction, user_id: UUID) -> None:
+        for hook in self._on_departure:
+            await hook(tx, user_id)
 
     async def _verified(self, tx: Transaction, user_id: UUID) -> None:
         if await UserRepository(tx).verify_email(user_id):
@@ -232,5 +278,12 @@ class AccountService:
         return SecondFactor(tx, sealer=self._sealer, secrets=self._secrets, wall_clock=self._wall_clock)
 
 
-async def _record(tx: Transaction, kind: str, user_id: UUID) -> None:
-    await EventRecorder(tx).record(kind, resource_type="user", resource_id=user_id, user_id=user_id, actor_id=user_id)
+async def _ensure_others_administer(users: UserRepository, caller: Caller) -> None:
+    if caller.is_admin and await users.is_last_administrator(caller.user_id):
+        raise LastAdministrator
+
+
+async def _record(tx: Transaction, kind: str, user_id: UUID, *, personal: Mapping[str, object] | None = None) -> None:
+    await EventRecorder(tx).record(
+        kind, resource_type="user", resource_id=user_id, user_id=user_id, actor_id=user_id, personal=personal
+    )

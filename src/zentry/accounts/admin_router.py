@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from zentry.accounts.admin_schemas import AdministeredUserList, AdministeredUserResponse, RoleChange, Suspension
 from zentry.accounts.administration import AccountAdministration
-from zentry.accounts.errors import LastAdministrator
+from zentry.accounts.dependencies import PROVEN_LATELY
+from zentry.accounts.errors import LastAdministrator, ReauthenticationRequired
 from zentry.accounts.identity import MAX_EMAIL_LENGTH
 from zentry.accounts.types import UserFilter
 from zentry.operations.once import OnceDep
@@ -124,7 +125,12 @@ async def sign_out_user(
     return AdministeredUserResponse.of(user)
 
 
-@router.post("/{user_id}/second-factor/reset", summary="Reset an account's second factor", responses=_ACTS)
+@router.post(
+    "/{user_id}/second-factor/reset",
+    summary="Reset an account's second factor",
+    dependencies=[PROVEN_LATELY],
+    responses={**_ACTS, **raises(ReauthenticationRequired, NotAllowed)},
+)
 async def reset_user_factor(
     user_id: UserId, response: Response, admin: AdminDep, edge: EdgeDep, once: OnceDep, forget: ForgetDep
 ) -> AdministeredUserResponse:
@@ -142,7 +148,12 @@ async def reset_user_factor(
     return AdministeredUserResponse.of(user)
 
 
-@router.put("/{user_id}/role", summary="Change who administers", responses=_ACTS_ON_ADMINISTRATORS)
+@router.put(
+    "/{user_id}/role",
+    summary="Change who administers",
+    dependencies=[PROVEN_LATELY],
+    responses={**_ACTS_ON_ADMINISTRATORS, **raises(ReauthenticationRequired, NotAllowed)},
+)
 async def change_user_role(
     user_id: UserId,
     body: RoleChange,

@@ -11,7 +11,9 @@ import sqlalchemy as sa
 
 from zentry.accounts.errors import LastAdministrator
 from zentry.accounts.identity import find_email
+from zentry.accounts.repository import UserRepository
 from zentry.accounts.types import AdministeredUser, OnSuspend, UserFilter
+from zentry.events.changes import changes_of
 from zentry.events.recorder import EventRecorder
 from zentry.platform.caller import Caller, Role
 from zentry.platform.db import Transaction
@@ -81,7 +83,10 @@ class AccountAdministration:
         ended = await self._end_sessions(user.id, reason="suspended")
         stopped = await self._on_suspend(self._tx, user.id) if stop_vms else 0
         if changed.rowcount or ended or stopped:
-            await self._record("account.suspended", user.id, caller=caller, ended_sessions=ended, stopped_vms=stopped)
+            changes = changes_of({"is_suspended": user.suspended_at is not None}, {"is_suspended": True})
+            await self._record(
+                "account.suspended", user.id, caller=caller, ended_sessions=ended, stopped_vms=stopped, **changes
+            )
         return user.id
 
     async def resume(self, user_id: UUID | None, *, caller: Caller) -> UUID:
@@ -93,7 +98,8 @@ class AccountAdministration:
             .values(is_active=True, suspended_at=None, suspended_for=None, updated_at=self._tx.now)
         )
         if changed.rowcount:
-            await self._record("account.resumed", user.id, caller=caller)
+            changes = changes_of({"is_suspended": True}, {"is_suspended": False})
+            await self._record("account.resumed", user.id, caller=caller, **changes)
         return user.id
 
     async def sign_out(self, user_id: UUID | None, *, caller: Caller) -> UUID:
@@ -124,18 +130,13 @@ class AccountAdministration:
         )
         if changed.rowcount:
             kind = "account.promoted" if role is Role.ADMIN else "account.demoted"
-            await self._record(kind, user.id, caller=caller, role=role)
+            changes = changes_of({"role": user.role}, {"role": role})
+            await self._record(kind, user.id, caller=caller, role=role, **changes)
         return user.id
 
     async def _get_other_than_last(self, user_id: UUID | None) -> AdministeredUser:
-        """Return an account unless it is the only one that administers; the locks keep two from going at once."""
-        able = (
-            sa.select(users.c.id)
-            .where(is_administrator, users.c.is_active)
-            .order_by(users.c.id)
-            .with_for_update(key_share=True)
-        )
-        if (await self._tx.execute(able)).scalars().all() == [user_id]:
+        """Return an account unless it is the only one that administers."""
+        if user_id is not None and await UserRepository(self._tx).is_last_administrator(user_id):
             raise LastAdministrator
         return await self.get_user(user_id)
 

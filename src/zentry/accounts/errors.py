@@ -89,7 +89,10 @@ class AccountInUse(Conflict):
     code = "ACCOUNT_IN_USE"
 
     def __init__(self) -> None:
-        super().__init__("The account has machines or projects. Delete them first; then it can be deleted.")
+        super().__init__(
+            "The account has machines or projects. Delete them first, or hand projects that others work in over to a "
+            "member (POST /projects/{project_id}/transfer); then it can be deleted."
+        )
 
 
 class InvalidAccessToken(NotAuthenticated):
@@ -111,6 +114,18 @@ class AccountDeactivated(NotAllowed):
 
     def __init__(self) -> None:
         super().__init__("This account has been deactivated. Ask the operator of this platform.")
+
+
+class ReauthenticationRequired(NotAllowed):
+    """The last proof of who is at the session is too long ago for this."""
+
+    code = "REAUTHENTICATION_REQUIRED"
+
+    def __init__(self, *, proof_seconds: int) -> None:
+        super().__init__(
+            "You have signed in too long ago for this. Send your password to POST /auth/reauthenticate, and try again.",
+            proof_seconds=proof_seconds,
+        )
 
 
 class SessionNotFound(NotFound):

@@ -9,6 +9,7 @@ from zentry.accounts.tokens import SecretSource
 from zentry.mail import texts
 from zentry.mail.outbox import Outbox
 from zentry.mail.types import Letter
+from zentry.mail.ways import way_to
 from zentry.platform.db import Transaction
 from zentry.platform.sealing import Sealer
 from zentry.platform.settings import ServerSettings
@@ -19,7 +20,7 @@ class AccountLetters:
     """Puts the mails of accounts into the outbox of a transaction."""
 
     def __init__(self, *, server: ServerSettings, sealer: Sealer, secrets: SecretSource) -> None:
-        self._public_url = server.public_url.rstrip("/")
+        self._public_url = server.public_url
         self._sealer = sealer
         self._secrets = secrets
 
@@ -54,7 +55,4 @@ class AccountLetters:
         await Outbox(tx, self._sealer).put(key, to=to, letter=letter, user_id=user_id, until=until)
 
     def _way(self, what: str, token: str) -> str:
-        """Return how to use a token: a link whose secret no server sees, and the token itself for other programs."""
-        if not self._public_url:
-            return f"Token: {token}"
-        return f"{self._public_url}/console/#{what}={token}\n\nToken: {token}"
+        return way_to(what, token, public_url=self._public_url)

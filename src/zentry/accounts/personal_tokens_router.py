@@ -8,7 +8,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from zentry.accounts.errors import PersonalTokenNotFound, TokenNameTaken, TokenProjectNotFound, TooManyTokens
+from zentry.accounts.dependencies import PROVEN_LATELY
+from zentry.accounts.errors import (
+    PersonalTokenNotFound,
+    ReauthenticationRequired,
+    TokenNameTaken,
+    TokenProjectNotFound,
+    TooManyTokens,
+)
 from zentry.accounts.personal_tokens import PersonalTokenService
 from zentry.accounts.personal_tokens_schemas import PersonalTokenCreate, PersonalTokenResponse, PersonalTokenSecret
 from zentry.operations.once import OnceDep
@@ -36,7 +43,10 @@ async def list_personal_tokens(caller: CallerDep, edge: EdgeDep) -> list[Persona
     "",
     summary="Make a personal access token",
     status_code=201,
-    responses=raises(InvalidInput, TokenProjectNotFound, TokenNameTaken, TooManyTokens, IdempotencyMismatch),
+    dependencies=[PROVEN_LATELY],
+    responses=raises(
+        ReauthenticationRequired, InvalidInput, TokenProjectNotFound, TokenNameTaken, TooManyTokens, IdempotencyMismatch
+    ),
 )
 async def create_personal_token(
     body: PersonalTokenCreate, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep
@@ -77,7 +87,8 @@ async def get_personal_token(token_id: TokenId, caller: CallerDep, edge: EdgeDep
 @router.post(
     "/{token_id}/rotate",
     summary="Rotate a personal access token",
-    responses=raises(PersonalTokenNotFound, IdempotencyMismatch),
+    dependencies=[PROVEN_LATELY],
+    responses=raises(ReauthenticationRequired, PersonalTokenNotFound, IdempotencyMismatch),
 )
 async def rotate_personal_token(
     token_id: TokenId, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep

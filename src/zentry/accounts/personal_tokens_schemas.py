@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field
 
 from zentry.accounts.types import PersonalToken
-from zentry.platform.scopes import SCOPES
+from zentry.platform.scopes import LIMITABLE, SCOPES
 from zentry.platform.wire import TITLE_PATTERN, WHOLE, ReadModel, WriteModel
 
 _EXAMPLE: Final = "zpat_4bWJx0uB2ZcV9QmT7kLr3YfHs8NdPgEa6iXoRw5qCvU1t2zA7Kd"
@@ -28,7 +28,13 @@ class PersonalTokenCreate(WriteModel):
     """What a new token is for."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"name": "backup script", "scopes": ["vms:read", "vms:write"]}]}
+        json_schema_extra={
+            "examples": [{"name": "backup script", "scopes": ["vms:read", "vms:write"]}],
+            "anyOf": [
+                {"properties": {"project_ids": {"type": "null"}}},
+                {"properties": {"scopes": {"items": {"enum": sorted(LIMITABLE)}}}},
+            ],
+        }
     )
 
     name: str = Field(

@@ -16,6 +16,7 @@ from zentry.platform.db import Transaction, values
 from zentry.platform.etags import version_of
 from zentry.schema.accounts import (
     account_links,
+    is_administrator,
     login_failures,
     personal_tokens,
     recovery_codes,
@@ -128,6 +129,16 @@ class UserRepository:
         )
         return done.rowcount == 1
 
+    async def is_last_administrator(self, user_id: UUID) -> bool:
+        """Tell whether nobody else administers; the locks keep two from going at once."""
+        able = (
+            sa.select(users.c.id)
+            .where(is_administrator, users.c.is_active)
+            .order_by(users.c.id)
+            .with_for_update(key_share=True)
+        )
+        return (await self._tx.execute(able)).scalars().all() == [user_id]
+
     async def deactivate(self, user_id: UUID) -> bool:
         """Close an account until the operator opens it again; False when it was closed before."""
         done = await self._tx.execute(
@@ -208,6 +219,22 @@ class SessionRepository:
         )
         row = done.one_or_none()
         return None if row is None else (row.user_id, row.expires_at)
+
+    async def find_live(self, session_id: UUID) -> tuple[UUID, datetime] | None:
+        """Return the account and the end of a live session; None when it is over."""
+        live = sessions.c.revoked_at.is_(None) & (sessions.c.expires_at > self._tx.now)
+        query = sa.select(sessions.c.user_id, sessions.c.expires_at).where(sessions.c.id == session_id, live)
+        row = (await self._tx.execute(query)).one_or_none()
+        return None if row is None else (row.user_id, row.expires_at)
+
+    async def find_proven_at(self, session_id: UUID) -> datetime | None:
+        """Return when the owner of a session has last proven who it is: at the login, or since."""
+        proven_at = sa.func.coalesce(sessions.c.proven_at, sessions.c.created_at)
+        return (await self._tx.execute(sa.select(proven_at).where(sessions.c.id == session_id))).scalar_one_or_none()
+
+    async def note_proof(self, session_id: UUID) -> None:
+        """Note that the owner has proven who it is."""
+        await self._tx.execute(sa.update(sessions).where(sessions.c.id == session_id).values(proven_at=self._tx.now))
 
     async def revoke(self, session_id: UUID, *, reason: str) -> UUID | None:
         """End a session and return its account; None when it was over before."""

@@ -9,7 +9,7 @@ trace before it is raised. An edge that opened one transaction around all of it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -34,6 +34,7 @@ from zentry.accounts.second_factor import SecondFactor
 from zentry.accounts.sessions import SessionService
 from zentry.accounts.tokens import AccessTokens, SecretSource
 from zentry.accounts.types import Client, IssuedTokens, OnSignup, UserProfile
+from zentry.events.changes import changes_of
 from zentry.events.recorder import EventRecorder
 from zentry.operations.once import Once
 from zentry.platform.caller import Caller, Role
@@ -139,6 +140,10 @@ class AuthService:
 
     async def refresh_token(self, refresh_token: str, *, client: Client) -> IssuedTokens:
         """Exchange a refresh token for new tokens; each can be used once."""
+        async with self._database.read() as tx:
+            repeated = await self._sessions(tx).repeat(refresh_token)
+        if repeated is not None:
+            return repeated
         async with self._database.work() as tx:
             issued = await self._sessions(tx).rotate(refresh_token, client=client)
         if issued is None:
@@ -172,8 +177,12 @@ class AuthService:
             async def update() -> UUID:
                 if match.is_given:
                     match.ensure(caller.user_id, await users.lock_version(caller.user_id))
+                before = await _get_profile(tx, caller.user_id)
                 if new_name is not None and await users.rename(caller.user_id, new_name):
-                    await _record(tx, "account.profile_updated", user_id=caller.user_id, fields=["name"])
+                    changes = changes_of({"name": before.name}, {"name": new_name})
+                    await _record(
+                        tx, "account.profile_updated", user_id=caller.user_id, personal=changes, fields=["name"]
+                    )
                 return caller.user_id
 
             return await _get_profile(tx, await (once or Once()).resource(tx, update))
@@ -215,8 +224,16 @@ async def _get_profile(tx: Transaction, user_id: UUID) -> UserProfile:
     return profile
 
 
-async def _record(tx: Transaction, kind: str, *, user_id: UUID, **data: object) -> None:
+async def _record(
+    tx: Transaction, kind: str, *, user_id: UUID, personal: Mapping[str, object] | None = None, **data: object
+) -> None:
     actor_id = None if kind == "account.login_refused" else user_id  # Nobody has proved to be the owner.
     await EventRecorder(tx).record(
-        kind, resource_type="user", resource_id=user_id, user_id=user_id, actor_id=actor_id, data=data
+        kind,
+        resource_type="user",
+        resource_id=user_id,
+        user_id=user_id,
+        actor_id=actor_id,
+        data=data,
+        personal=personal,
     )

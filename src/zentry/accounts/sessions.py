@@ -9,7 +9,7 @@ from uuid import UUID
 from zentry.accounts.errors import AccountDeactivated, InvalidRefreshToken
 from zentry.accounts.repository import SessionRepository, UserRepository
 from zentry.accounts.tokens import AccessTokens, SecretSource, hash_refresh_token, new_refresh_token, successor_of
-from zentry.accounts.types import Client, IssuedTokens
+from zentry.accounts.types import Client, IssuedTokens, UsedToken
 from zentry.events.recorder import EventRecorder
 from zentry.platform.db import Transaction
 from zentry.platform.settings import SecuritySettings
@@ -70,21 +70,26 @@ class SessionService:
         """
         hash_, salt = hash_refresh_token(refresh_token), self._secrets.token()
         session_id = await self._sessions.use_refresh_token(hash_, salt=salt)
-        is_first = session_id is not None
         if session_id is None:
-            judged = await self._judge_reuse(hash_)
-            if judged is None:
-                return None
-            session_id, salt = judged
+            return await self._judge_reuse(refresh_token, hash_)
         session = await self._sessions.touch(session_id, client=client)
         if session is None:
             raise InvalidRefreshToken
         user_id, expires_at = session
         successor = successor_of(refresh_token, salt=salt)
-        if is_first:
-            await self._keep(successor, session_id=session_id, expires_at=expires_at)
-            await self._sessions.forget_salts(session_id, used_before=self._tx.now - REUSE_GRACE)
+        await self._keep(successor, session_id=session_id, expires_at=expires_at)
+        await self._sessions.forget_salts(session_id, used_before=self._tx.now - REUSE_GRACE)
         return await self._issue(user_id, successor, session_id=session_id, expires_at=expires_at)
+
+    async def repeat(self, refresh_token: str) -> IssuedTokens | None:
+        """Return what the first of several requests got, where one was there a moment ago; None where none was.
+
+        Nothing is written: those who come second need not wait for each other.
+        """
+        token = await self._sessions.find_refresh_token(hash_refresh_token(refresh_token))
+        if token is None or not self._is_within_grace(token) or token.salt is None:
+            return None
+        return await self._repeat(refresh_token, token)
 
     async def close(self, session_id: UUID) -> None:
         """End a session because its owner asked; once more changes nothing."""
@@ -92,8 +97,8 @@ class SessionService:
         if user_id is not None:
             await self._record_end("account.logged_out", user_id=user_id, session_id=session_id, cause="user")
 
-    async def _judge_reuse(self, hash_: str) -> tuple[UUID, str] | None:
-        """Return session and salt if a used token may be used once more, else end the session.
+    async def _judge_reuse(self, refresh_token: str, hash_: str) -> IssuedTokens | None:
+        """Return what the first use got if the token may be used once more, else end the session.
 
         A client whose answer got lost, or two of its requests at once, look like a thief for a
         moment. Within the grace they get what the first one got: the session goes on in one line.
@@ -101,16 +106,26 @@ class SessionService:
         token = await self._sessions.find_refresh_token(hash_)
         if token is None or token.used_at is None or token.expires_at <= self._tx.now:
             raise InvalidRefreshToken
-        if self._tx.now - token.used_at <= REUSE_GRACE:
-            if token.salt is None:
-                raise InvalidRefreshToken
-            return token.session_id, token.salt
+        if self._is_within_grace(token):
+            return await self._repeat(refresh_token, token)
         user_id = await self._sessions.revoke(token.session_id, reason="refresh_token_reuse")
         if user_id is not None:
             await self._record_end(
                 "account.session_revoked", user_id=user_id, session_id=token.session_id, cause="refresh_token_reuse"
             )
         return None
+
+    def _is_within_grace(self, token: UsedToken) -> bool:
+        now = self._tx.now
+        return token.used_at is not None and now - token.used_at <= REUSE_GRACE and now < token.expires_at
+
+    async def _repeat(self, refresh_token: str, token: UsedToken) -> IssuedTokens:
+        session = await self._sessions.find_live(token.session_id)
+        if session is None or token.salt is None:
+            raise InvalidRefreshToken
+        user_id, expires_at = session
+        successor = successor_of(refresh_token, salt=token.salt)
+        return await self._issue(user_id, successor, session_id=token.session_id, expires_at=expires_at)
 
     async def _record_end(self, kind: str, *, user_id: UUID, session_id: UUID, cause: str) -> None:
         await self._events.record(

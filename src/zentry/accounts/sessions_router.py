@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from zentry.accounts.dependencies import AuthDep
-from zentry.accounts.errors import SessionNotFound
+from zentry.accounts.dependencies import PROVEN_LATELY, AuthDep
+from zentry.accounts.errors import ReauthenticationRequired, SessionNotFound
 from zentry.accounts.own_sessions import OwnSessions
 from zentry.accounts.schemas import JWKSet, SessionResponse
 from zentry.operations.once import OnceDep
@@ -30,7 +30,10 @@ async def list_sessions(caller: CallerDep, edge: EdgeDep) -> list[SessionRespons
 
 
 @router.delete(
-    "/auth/sessions/{session_id}", summary="End a session", responses=raises(SessionNotFound, IdempotencyMismatch)
+    "/auth/sessions/{session_id}",
+    summary="End a session",
+    dependencies=[PROVEN_LATELY],
+    responses=raises(ReauthenticationRequired, SessionNotFound, IdempotencyMismatch),
 )
 async def end_session(
     session_id: SessionId, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep
@@ -43,7 +46,12 @@ async def end_session(
     return APIResponse(success=True, message="Session ended", timestamp=tx.now)
 
 
-@router.delete("/auth/sessions", summary="End all other sessions", responses=raises(IdempotencyMismatch))
+@router.delete(
+    "/auth/sessions",
+    summary="End all other sessions",
+    dependencies=[PROVEN_LATELY],
+    responses=raises(ReauthenticationRequired, IdempotencyMismatch),
+)
 async def end_other_sessions(response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep) -> APIResponse:
     """Log every session out but this one."""
     async with edge.work() as tx:

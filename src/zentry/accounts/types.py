@@ -20,11 +20,11 @@ class OnSignup(Protocol):
         ...
 
 
-class OnDeletion(Protocol):
-    """What a domain above forgets with an account, in the transaction that deletes it."""
+class OnDeparture(Protocol):
+    """What a domain above ends or forgets with an account, in the transaction that closes or deletes it."""
 
     async def __call__(self, tx: Transaction, user_id: UUID) -> None:
-        """Do it; an error undoes the deletion."""
+        """Do it; an error undoes the whole."""
         ...
 
 

@@ -60,6 +60,7 @@ def scaled(settings: Settings, scale: float) -> Settings:
                 update={
                     "access_token_seconds": min(_LONGEST_ACCESS_SECONDS, round(security.access_token_seconds * scale)),
                     "refresh_token_seconds": round(security.refresh_token_seconds * scale),
+                    "proof_seconds": round(security.proof_seconds * scale),
                     "session_seconds": round(security.session_seconds * scale),
                 }
             ),

@@ -120,17 +120,16 @@ They are kept {kept}. With new credit they start again.
     )
 
 
-def project_invitation(*, token: str, project: str, inviter: str, role: str, hours: int, api: str) -> Letter:
-    """Return the letter that invites into a project; `api` is where the platform is reached, as far as that is set."""
+def project_invitation(*, way: str, project: str, inviter: str, role: str, hours: int) -> Letter:
+    """Return the letter that invites into a project; `way` is a link or a token."""
     return Letter(
         "You are invited to a project",
         f"""\
 {inviter} invites you to work as {role} in the project {project} at Zentry Cloud.
 
-To accept, sign in with the address that this mail was sent to, or sign up with it. Then send this token
-within {hours} hours to POST {api}/invitations/accept:
+To accept, use this within {hours} hours, with an account of the address that this mail was sent to:
 
-Token: {token}
+{way}
 
 If you do not know what this is about, do nothing: without you nothing happens.
 """,

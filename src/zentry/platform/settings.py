@@ -108,6 +108,12 @@ class SecuritySettings(Group):
     session_seconds: int = Field(
         2_592_000, ge=3600, le=31_536_000, description="Life of a session, however much it is used."
     )
+    proof_seconds: int = Field(
+        900,
+        ge=60,
+        le=86_400,
+        description="How long a login, or a password sent once more, is enough for acts that give power away.",
+    )
     token_cache_seconds: Annotated[float, Field(ge=0, le=1)] = Field(
         1.0, description="How long a verified token is trusted without a look at its session."
     )

@@ -19,6 +19,7 @@ from zentry.accounts.tokens import SecretSource
 from zentry.events.recorder import EventRecorder
 from zentry.mail import texts
 from zentry.mail.outbox import Outbox
+from zentry.mail.ways import way_to
 from zentry.platform.caller import Caller, ProjectRole
 from zentry.platform.db import Transaction
 from zentry.platform.settings import QuotaSettings
@@ -166,12 +167,11 @@ class InvitationService:
 
     async def _send(self, project: Project, invitation: Invitation, token: str, *, caller: Caller) -> None:
         letter = texts.project_invitation(
-            token=token,
+            way=way_to("invitation", token, public_url=self._public_url),
             project=project.name,
             inviter=await self._invitations.name_of(caller.user_id),
             role=invitation.role,
             hours=self._settings.invitation_hours,
-            api=self._public_url.rstrip("/"),
         )
         key = f"projects.invitation:{invitation.id}:{invitation.sends}"
         await self._outbox.put(key, to=invitation.email, letter=letter, until=invitation.expires_at)

@@ -95,6 +95,18 @@ class MemberRepository:
         await self._tx.execute(sa.delete(project_transfers).where(project_transfers.c.project_id == project_id))
         return gone.scalars().all()
 
+    async def remove_from_all(self, user_id: UUID) -> Sequence[tuple[UUID, UUID, ProjectRole]]:
+        """Take an account out of every project of others; return each with its owner and what the account was."""
+        await self._tx.execute(sa.delete(project_transfers).where(project_transfers.c.user_id == user_id))
+        gone = await self._tx.execute(
+            sa.delete(project_members)
+            .where(project_members.c.user_id == user_id)
+            .returning(project_members.c.project_id, project_members.c.role)
+        )
+        roles = {row.project_id: ProjectRole(row.role) for row in gone}
+        owners = sa.select(projects.c.id, projects.c.user_id).where(projects.c.id.in_(sorted(roles)))
+        return [(row.id, row.user_id, roles[row.id]) for row in await self._tx.execute(owners.order_by(projects.c.id))]
+
     async def count(self, *, project_id: UUID) -> int:
         """Return how many members a project has."""
         return await self._count(project_members.c.project_id == project_id)

@@ -9,6 +9,8 @@ from uuid import UUID
 from fastapi import APIRouter, Response, status
 from pydantic import ConfigDict, Field
 
+from zentry.accounts.dependencies import PROVEN_LATELY
+from zentry.accounts.errors import ReauthenticationRequired
 from zentry.operations.once import OnceDep
 from zentry.platform import money
 from zentry.platform.errors import Conflict, IdempotencyMismatch, InvalidInput
@@ -79,7 +81,10 @@ async def get_transfer(project_id: ProjectId, caller: CallerDep, edge: EdgeDep) 
     "/{project_id}/transfer",
     status_code=status.HTTP_201_CREATED,
     summary="Offer a project",
-    responses=raises(InvalidInput, RoleTooLow, ProjectNotFound, MemberNotFound, IdempotencyMismatch),
+    dependencies=[PROVEN_LATELY],
+    responses=raises(
+        ReauthenticationRequired, InvalidInput, RoleTooLow, ProjectNotFound, MemberNotFound, IdempotencyMismatch
+    ),
 )
 async def offer_transfer(
     project_id: ProjectId, body: TransferOffer, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep
@@ -114,9 +119,18 @@ async def withdraw_transfer(
 @router.post(
     "/{project_id}/transfer/accept",
     summary="Accept a project",
+    dependencies=[PROVEN_LATELY],
     responses={
         400: {"description": "`INSUFFICIENT_CREDITS`: The account cannot pay for a first window of what runs."},
-        **raises(ProjectNotFound, TransferNotFound, ProjectNameTaken, QuotaExceeded, Conflict, IdempotencyMismatch),
+        **raises(
+            ReauthenticationRequired,
+            ProjectNotFound,
+            TransferNotFound,
+            ProjectNameTaken,
+            QuotaExceeded,
+            Conflict,
+            IdempotencyMismatch,
+        ),
     },
 )
 async def accept_transfer(

@@ -81,6 +81,11 @@ sessions = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("expires_at", Instant, nullable=False),
     sa.Column("last_used_at", Instant, nullable=False),
+    sa.Column(
+        "proven_at",
+        Instant,
+        comment="When the owner proved who it is once more; null where the login is the last proof.",
+    ),
     sa.Column("revoked_at", Instant),
     sa.Column("revoked_reason", sa.Text),
     sa.Column("user_agent", sa.Text, nullable=False),

@@ -58,6 +58,7 @@ from zentry.platform.settings import Settings
 from zentry.platform.signals import Signals
 from zentry.platform.tracing import Tracing, build_tracing
 from zentry.platform.web import Edge
+from zentry.projects.departure import leave_projects
 from zentry.vms.answers import WaitingFactory
 from zentry.vms.catalogue import Catalogue
 from zentry.vms.console import Console
@@ -200,6 +201,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     accounts = AccountService(
         database,
         on_welcome=welcome_hooks(settings),
+        on_departure=(leave_projects,),
         on_deletion=(ForgetBelongings(), ForgetBudgets(), forget_actor, forget_webhooks),
         **shared,
     )

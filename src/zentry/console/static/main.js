@@ -1,13 +1,13 @@
 // The console starts here: who is signed in, which screen the address names, and the frame around it.
-import { post } from "./core/api.js";
+import { path, post } from "./core/api.js";
 import "./core/changes.js";
 import { mailed } from "./core/mailed.js";
 import { clear } from "./core/resource.js";
-import { currentPath, follow, match } from "./core/router.js";
-import { lapsed, refreshUser, start, state, user } from "./core/session.js";
+import { currentPath, follow, match, navigate } from "./core/router.js";
+import { doubted, lapsed, refreshUser, start, state, user } from "./core/session.js";
 import { effect, html, render, signal, useEffect, useRef, useState } from "./core/view.js";
 import { Bones, Button, Empty, Trouble } from "./ui/basics.js";
-import { attempt, Confirm, toast, Toasts } from "./ui/overlays.js";
+import { attempt, Confirm, confirm, toast, Toasts } from "./ui/overlays.js";
 import { Shell } from "./ui/shell.js";
 
 /** Screens by address; each is fetched when it is first asked for. @type {[string, () => Promise<{default: any}>][]} */
@@ -69,16 +69,16 @@ function Screen() {
 
 function App() {
   useEffect(() => {
-    if (state.value !== "starting" && (state.value === "out" || lapsed.value) && Gate.value === null) {
+    if (state.value !== "starting" && (state.value === "out" || lapsed.value || doubted.value) && Gate.value === null) {
       void import("./screens/gate.js").then((module) => {
         Gate.value = module;
       });
     }
-  }, [state.value, lapsed.value]);
+  }, [state.value, lapsed.value, doubted.value]);
   if (state.value === "starting") return html`<main class="screen"><h1 class="visually-hidden">Zentry Cloud</h1><${Bones} lines=${6} /></main>`;
   const gate = Gate.value;
   if (state.value === "out") return html`${gate && html`<${gate.default} />`}<${Toasts} />`;
-  return html`<${Shell}><${Screen} /><//>${lapsed.value && gate && html`<${gate.Again} />`}<${Confirm} /><${Toasts} />`;
+  return html`<${Shell}><${Screen} /><//>${lapsed.value && gate && html`<${gate.Again} />`}${doubted.value && gate && html`<${gate.Prove} />`}<${Confirm} /><${Toasts} />`;
 }
 
 /** Links of mails that ask for nothing more than their token. @type {Record<string, string>} */
@@ -96,7 +96,19 @@ async function confirmMailed() {
   if (state.value === "in") await refreshUser();
 }
 
+/** Whoever is signed in and has come by the link of an invitation is asked whether to accept it. */
+async function answerInvitation() {
+  const link = mailed.value;
+  if (state.value !== "in" || link?.what !== "invitation") return;
+  mailed.value = null;
+  const text = `You are invited to work in somebody's project, as ${user.value?.email}.`;
+  if (!(await confirm({ title: "Join the project?", text, verb: "Join", danger: false }))) return;
+  const project = await attempt(() => post("/invitations/accept", { token: link.token }), "You work in this project now");
+  if (project) navigate(path`/projects/${project.id}`);
+}
+
 document.addEventListener("click", follow);
+effect(() => void answerInvitation());
 let before = "";
 effect(() => {
   const now = user.value?.id ?? "";

@@ -36,6 +36,8 @@ export const credentials = {
   token: () => "",
   /** Get a new token, by renewing or by asking the person; false when there is none to be had. @type {(stale: string) => Promise<boolean>} */
   renew: async () => false,
+  /** Have the person prove once more who is here; false when that is not wanted. @type {() => Promise<boolean>} */
+  prove: async () => false,
 };
 
 /**
@@ -68,6 +70,9 @@ export async function request(method, path, options = {}) {
     answer = await attempt(method, path, { ...options, key });
   }
   if (answer?.status === 401 && !options.open && (await credentials.renew(token))) {
+    answer = await attempt(method, path, { ...options, key });
+  }
+  if (answer?.status === 403 && !options.open && (await wantsProof(answer)) && (await credentials.prove())) {
     answer = await attempt(method, path, { ...options, key });
   }
   if (answer === null) {
@@ -139,6 +144,12 @@ function headers(options) {
     ...(options.etag ? { "If-None-Match": options.etag } : {}),
     ...options.headers,
   };
+}
+
+/** Whether a refusal is over when the person has sent the password again. @param {Response} answer @returns {Promise<boolean>} */
+async function wantsProof(answer) {
+  const told = await answer.clone().json().catch(() => null);
+  return told?.error_code === "REAUTHENTICATION_REQUIRED";
 }
 
 /** @param {Response} answer @returns {Promise<Answer>} */

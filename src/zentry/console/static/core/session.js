@@ -23,15 +23,20 @@ export const user = signal(null);
 export const state = signal("starting");
 /** Somebody has to sign in again before what is on screen can go on. */
 export const lapsed = signal(false);
+/** Somebody has to prove who is here before what was asked for is done. */
+export const doubted = signal(false);
 export const isAdmin = computed(() => user.value?.role === "admin");
 
 /** @type {((again: boolean) => void)[]} */
 let waiting = [];
+/** @type {((proven: boolean) => void)[]} */
+let doubts = [];
 
 /** Find out who is here: from this tab's memory, else from another tab, and see whether the session still holds. */
 export async function start() {
   credentials.token = () => pair?.access ?? "";
   credentials.renew = renew;
+  credentials.prove = prove;
   channel?.addEventListener("message", (message) => hear(message.data));
   pair = stored() ?? (await ask());
   if (pair === null) return leave();
@@ -90,6 +95,20 @@ async function renew(stale) {
   if (state.value !== "in") return false;
   lapsed.value = true;
   return new Promise((resolve) => waiting.push(resolve));
+}
+
+/** @returns {Promise<boolean>} */
+function prove() {
+  doubted.value = true;
+  return new Promise((resolve) => doubts.push(resolve));
+}
+
+/** The person has proven who is here, or does not want to. @param {boolean} proven */
+export function dispel(proven) {
+  doubted.value = false;
+  const asked = doubts;
+  doubts = [];
+  for (const resolve of asked) resolve(proven);
 }
 
 /** @param {boolean} again */
@@ -167,6 +186,7 @@ async function recover() {
 }
 
 function leave() {
+  dispel(false);
   pair = null;
   user.value = null;
   state.value = "out";

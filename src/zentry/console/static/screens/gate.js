@@ -3,7 +3,7 @@ import { ApiError, post } from "../core/api.js";
 import { Icon } from "../core/icons.js";
 import { mailed } from "../core/mailed.js";
 import { currentPath, link, navigate } from "../core/router.js";
-import { abandon, enter, user } from "../core/session.js";
+import { abandon, dispel, enter, user } from "../core/session.js";
 import { html, useEffect, useState } from "../core/view.js";
 import { Button, TextField } from "../ui/basics.js";
 import { Dialog, toast } from "../ui/overlays.js";
@@ -27,6 +27,7 @@ export default function Gate() {
     <main class="panel">
       <div>
         <span class="brand"><${Logo} />Zentry Cloud</span>
+        ${mailed.value?.what === "invitation" && html`<div class="notice" role="status"><${Icon} name="user" /><span>You are invited to a project. Sign in with the address that the mail was sent to, or create an account with it; then you can join.</span></div>`}
         <${Form} key=${title} />
       </div>
     </main>
@@ -174,5 +175,28 @@ export function Again() {
       : html`<${Problem} error=${error} />
           <${TextField} label="E-mail" type="email" autocomplete="username" value=${email} onInput=${setEmail} required />
           <${TextField} label="Password" type="password" autocomplete="current-password" autofocus value=${password} onInput=${setPassword} required />`}
+  <//>`;
+}
+
+/** What was asked for gives power away: the password once more, and it goes on. */
+export function Prove() {
+  const [password, setPassword] = useState("");
+  const [code, setCode] = useState("");
+  const [error, setError] = useState(/** @type {ApiError | null} */ (null));
+  const leave = () => dispel(false);
+  const submit = async () => {
+    try {
+      await post("/auth/reauthenticate", { password, ...(code.trim() ? { code: code.trim() } : {}) });
+      dispel(true);
+    } catch (failure) {
+      if (!(failure instanceof ApiError)) throw failure;
+      setError(failure);
+    }
+  };
+  return html`<${Dialog} title="Is it you?" onClose=${leave} onSubmit=${submit} foot=${html`<${Button} onClick=${leave}>Cancel<//><${Button} type="submit" kind="primary">Go on<//>`}>
+    <p class="soft">You have signed in a while ago, and this gives power away. Type your password; then it goes on.</p>
+    <${Problem} error=${error} />
+    <${TextField} label="Password" type="password" autocomplete="current-password" autofocus value=${password} onInput=${setPassword} required />
+    ${user.value?.has_second_factor && html`<${TextField} label="Code, or a recovery code" autocomplete="one-time-code" value=${code} onInput=${setCode} />`}
   <//>`;
 }
