@@ -27,6 +27,7 @@ _ENTRY: Final[dict[str, JsonValue]] = {
     "session_id": None,
     "address": "203.0.113.9",
     "agent": "Mozilla/5.0",
+    "personal": None,
 }
 
 
@@ -38,6 +39,10 @@ class AuditLogEntry(EventResponse):
     session_id: UUID | None = Field(description="The session that asked; null once it is no longer kept.")
     address: str | None = Field(description="Where the request came from; null once it is no longer kept.")
     agent: str | None = Field(description="The program that asked; null once it is no longer kept.")
+    personal: dict[str, JsonValue] | None = Field(
+        description="Names and e-mails `before` and `after` a change of them; null where there is none, and once they "
+        "are no longer kept."
+    )
 
 
 class AuditPage(ReadModel):

@@ -39,7 +39,12 @@ _OPERATION: Final[tuple[sa.ColumnElement[Any], ...]] = (
 )
 
 
-_FROM: Final = (event_details.c.session_id, event_details.c.address, event_details.c.agent)
+_FROM: Final = (
+    event_details.c.session_id,
+    event_details.c.address,
+    event_details.c.agent,
+    event_details.c.personal,
+)
 
 
 class AuditRepository:

@@ -21,6 +21,7 @@ from zentry.billing.errors import BudgetExceeded, BudgetNameTaken, TooManyBudget
 from zentry.billing.reports import accrued_cost
 from zentry.billing.service import BillingService
 from zentry.billing.statements import month_after, month_of
+from zentry.events.changes import changes_of
 from zentry.events.recorder import EventRecorder
 from zentry.mail.outbox import Outbox
 from zentry.mail.texts import budget_reached
@@ -206,7 +207,9 @@ class BudgetService:
             .where(budgets.c.id == budget.id)
             .values(name=name, amount_micros=amount, thresholds=_document(thresholds), updated_at=self._tx.now)
         )
-        await self._note("budget.changed", budget.id, caller)
+        before = {"amount_micros": budget.amount_micros, "thresholds": _document(budget.thresholds)}
+        after = {"amount_micros": amount, "thresholds": _document(thresholds)}
+        await self._note("budget.changed", budget.id, caller, **changes_of(before, after))
         return budget.id
 
     async def delete(self, budget_id: UUID | None, *, caller: Caller) -> UUID:
@@ -353,9 +356,14 @@ class BudgetService:
         key = f"budget:{budget.id}:{month:%Y-%m}:{threshold.key}"
         await outbox.put(key, to=address, letter=letter, user_id=budget.user_id, until=month_after(month))
 
-    async def _note(self, kind: str, budget_id: UUID, caller: Caller) -> None:
+    async def _note(self, kind: str, budget_id: UUID, caller: Caller, **changes: object) -> None:
         await self._events.record(
-            kind, resource_type="budget", resource_id=budget_id, user_id=caller.user_id, actor_id=caller.user_id
+            kind,
+            resource_type="budget",
+            resource_id=budget_id,
+            user_id=caller.user_id,
+            actor_id=caller.user_id,
+            data=changes,
         )
 
 

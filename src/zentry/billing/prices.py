@@ -15,6 +15,7 @@ from uuid import UUID
 from zentry.billing.errors import PriceListFixed, PriceListNotFound, PriceNotice
 from zentry.billing.repository import BillingRepository
 from zentry.billing.types import UNITS, PriceList
+from zentry.events.changes import changes_of
 from zentry.events.recorder import EventRecorder
 from zentry.platform import money
 from zentry.platform.caller import Caller
@@ -66,7 +67,7 @@ class PriceLists:
         announced = PriceList(last.version + 1, last.currency, micros, effective_at)
         if not await self._rows.insert_price_list(announced, units=known):
             raise Conflict("Another price list was announced just now; look at it and try again.")
-        await self._record("prices.announced", announced, caller=caller)
+        await self._record("prices.announced", announced, caller=caller, **changes_of(last.micros, micros))
         return UUID(int=announced.version)
 
     async def withdraw(self, version: int, *, caller: Caller) -> UUID:
@@ -81,7 +82,7 @@ class PriceLists:
         await self._record("prices.withdrawn", announced, caller=caller)
         return UUID(int=version)
 
-    async def _record(self, kind: str, announced: PriceList, *, caller: Caller) -> None:
+    async def _record(self, kind: str, announced: PriceList, *, caller: Caller, **changes: object) -> None:
         await self._events.record(
             kind,
             resource_type="price_list",
@@ -89,7 +90,7 @@ class PriceLists:
             user_id=None,
             cause="admin",
             actor_id=caller.user_id,
-            data={"version": announced.version, "effective_at": announced.effective_at.isoformat()},
+            data={"version": announced.version, "effective_at": announced.effective_at.isoformat(), **changes},
         )
 
 

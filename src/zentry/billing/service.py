@@ -391,7 +391,9 @@ class BillingService:
             record_id = await self.deduct_credits(user_id, -amount, description=reason)
         else:
             source = LedgerAccount.GRANTS if is_grant else LedgerAccount.ADJUSTMENTS
-            record_id, _, _ = await self._add(user_id, amount, source=source, description=reason, cause=None)
+            record_id, _, _ = await self._add(
+                user_id, amount, source=source, description=reason, cause=None, actor_id=caller.user_id
+            )
         await self._events.record(
             "credit.granted" if is_grant else "credit.adjusted",
             resource_type="user",
@@ -430,7 +432,12 @@ class BillingService:
         if await RecordReader(self._tx, record.user_id).find_cause(cause) is not None:
             raise AlreadyRefunded  # Nobody else posts while we hold the account, and the books take a cause once.
         record_id, _, _ = await self._add(
-            record.user_id, amount, source=LedgerAccount.ADJUSTMENTS, description=reason, cause=cause
+            record.user_id,
+            amount,
+            source=LedgerAccount.ADJUSTMENTS,
+            description=reason,
+            cause=cause,
+            actor_id=caller.user_id,
         )
         await self._events.record(
             "credit.refunded",

@@ -36,10 +36,11 @@ class EventRecorder:
         actor_id: UUID | None = None,
         operation_id: UUID | None = None,
         data: Mapping[str, Any] | None = None,
+        personal: Mapping[str, Any] | None = None,
     ) -> None:
         """Append one event; ids and plain facts only, no personal data and no secrets.
 
-        Address, client and session of the request lie beside it, where they can be deleted.
+        Address, client and session of the request lie beside it, where they can be deleted, and what is `personal`.
         """
         event_id = self._tx.new_id()
         await self._tx.execute(
@@ -70,6 +71,7 @@ class EventRecorder:
                     "address": origin.address,
                     "agent": origin.agent,
                     "created_at": self._tx.now,
+                    "personal": None if personal is None else dict(personal),
                 },
             )
         self._tx.after_commit(EVENTS_RECORDED)

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from zentry.events.changes import changes_of
 from zentry.events.recorder import EventRecorder
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
@@ -138,8 +139,10 @@ class QuotaAdministration:
         found = sa.select(users.c.id).where(users.c.id == user_id)
         if user_id is None or (await self._tx.execute(found)).first() is None:
             raise NotFound("User")
-        await self._change(user_id, maxima)
-        await self._record("user", user_id, maxima, owner_id=user_id, project_id=None, caller=caller)
+        before = await self._change(user_id, maxima)
+        await self._record(
+            "user", user_id, changes_of(before, _named(maxima)), owner_id=user_id, project_id=None, caller=caller
+        )
         return user_id
 
     async def change_of_project(self, project_id: UUID | None, maxima: Amounts, *, caller: Caller) -> UUID:
@@ -148,23 +151,27 @@ class QuotaAdministration:
         owner_id = None if project_id is None else (await self._tx.execute(found)).scalar_one_or_none()
         if project_id is None or owner_id is None:
             raise NotFound("Project")
-        await self._change(project_id, maxima)
-        await self._record("project", project_id, maxima, owner_id=owner_id, project_id=project_id, caller=caller)
+        changes = changes_of(await self._change(project_id, maxima), _named(maxima))
+        await self._record("project", project_id, changes, owner_id=owner_id, project_id=project_id, caller=caller)
         return project_id
 
-    async def _change(self, owner_id: UUID, maxima: Amounts) -> None:
+    async def _change(self, owner_id: UUID, maxima: Amounts) -> Mapping[str, int]:
+        """Set limits; return what they were before."""
+        query = sa.select(quotas.c.resource, quotas.c.maximum).where(quotas.c.owner_id == owner_id).with_for_update()
+        before = {row.resource: row.maximum for row in await self._tx.execute(query)}
         for resource, maximum in maxima.items():
             await self._tx.execute(
                 sa.update(quotas)
                 .where(quotas.c.owner_id == owner_id, quotas.c.resource == resource)
                 .values(maximum=maximum)
             )
+        return before
 
     async def _record(
         self,
         resource_type: str,
         resource_id: UUID,
-        maxima: Amounts,
+        changes: Mapping[str, object],
         *,
         owner_id: UUID,
         project_id: UUID | None,
@@ -178,8 +185,12 @@ class QuotaAdministration:
             project_id=project_id,
             cause="administrator",
             actor_id=caller.user_id,
-            data={str(resource): maximum for resource, maximum in maxima.items()},
+            data=changes,
         )
+
+
+def _named(maxima: Amounts) -> Mapping[str, int]:
+    return {str(resource): maximum for resource, maximum in maxima.items()}
 
 
 async def open_account_quotas(tx: Transaction, user_id: UUID, settings: QuotaSettings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from zentry.events.changes import changes_of
 from zentry.events.recorder import EventRecorder
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
@@ -85,8 +86,9 @@ class ProjectService:
             if name is None:
                 raise match.failed()  # It has changed since, and back to a version that is meant.
             raise ProjectNameTaken(name)
-        await self._record("project.updated", project, caller=caller)
-        return await self.get_project(project.id, caller=caller)
+        now = await self.get_project(project.id, caller=caller)
+        await self._record("project.updated", project, caller=caller, **changes_of(_told(project), _told(now)))
+        return now
 
     async def delete_project(
         self, project_id: UUID | None, *, caller: Caller, match: Precondition = ANY_VERSION
@@ -120,7 +122,7 @@ class ProjectService:
             raise ProjectNotFound
         match.ensure(project.id, version)
 
-    async def _record(self, kind: str, project: Project, *, caller: Caller, **data: int) -> None:
+    async def _record(self, kind: str, project: Project, *, caller: Caller, **data: object) -> None:
         await self._events.record(
             kind,
             resource_type="project",
@@ -130,3 +132,7 @@ class ProjectService:
             actor_id=caller.user_id,
             data=data,
         )
+
+
+def _told(project: Project) -> dict[str, str]:
+    return {"name": project.name, "description": project.description}

@@ -78,6 +78,9 @@ event_details = sa.Table(
     sa.Column("address", sa.Text, nullable=False),
     sa.Column("agent", sa.Text, nullable=False, comment="The client's User-Agent, cut short."),
     sa.Column("created_at", Instant, nullable=False),
+    sa.Column(
+        "personal", Document, comment="Names and addresses as they were and as they are, where the event changed them."
+    ),
     sa.Index("ix_event_details_actor_id", "actor_id"),
     sa.Index("ix_event_details_created_at", "created_at"),
     comment="Personal data of events. Rows may be deleted: the chain of hashes does not cover them.",

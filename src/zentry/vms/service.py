@@ -16,6 +16,7 @@ from uuid import UUID
 
 from zentry.billing.budgets import BudgetService
 from zentry.billing.service import BillingService
+from zentry.events.changes import changes_of
 from zentry.events.recorder import EventRecorder
 from zentry.operations.errors import VMBusy
 from zentry.operations.queue import OperationQueue
@@ -161,7 +162,9 @@ class VMService:
         if not changed:
             assert changes.name is not None, "only a name can be taken"
             raise VMNameTaken(changes.name)
-        named = ("name", "labels", "delete_protection")
+        named = [field for field in ("name", "labels", "delete_protection") if getattr(changes, field) is not None]
+        before = {"name": vm.name, "delete_protection": vm.delete_protection}
+        after = {field: getattr(changes, field) for field in named if field in before}
         await self._events.record(
             "vm.changed",
             resource_type="vm",
@@ -169,7 +172,7 @@ class VMService:
             user_id=vm.user_id,
             project_id=vm.project_id,
             actor_id=caller.user_id,
-            data={"changed": [field for field in named if getattr(changes, field) is not None]},
+            data={"changed": named, **changes_of(before, after)},
         )
         return vm.id
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from zentry.billing.service import BillingService
+from zentry.events.changes import changes_of
 from zentry.events.recorder import EventRecorder
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction, values
@@ -112,7 +113,7 @@ class SSHKeyService:
         key = await self.get_key(key_id, caller=caller)
         if not await self._keys.rename(key.id, name):
             raise SSHKeyTaken(name, fingerprint=key.fingerprint)
-        await self._record("ssh_key.renamed", key, caller=caller)
+        await self._record("ssh_key.renamed", key, caller=caller, **changes_of({"name": key.name}, {"name": name}))
         return await self.get_key(key.id, caller=caller)
 
     async def delete_key(self, key_id: UUID | None, *, caller: Caller) -> UUID:
@@ -122,12 +123,12 @@ class SSHKeyService:
         await self._record("ssh_key.deleted", key, caller=caller)
         return key.id
 
-    async def _record(self, kind: str, key: SSHKey, *, caller: Caller) -> None:
+    async def _record(self, kind: str, key: SSHKey, *, caller: Caller, **changes: object) -> None:
         await self._events.record(
             kind,
             resource_type="ssh_key",
             resource_id=key.id,
             user_id=caller.user_id,
             actor_id=caller.user_id,
-            data={"fingerprint": key.fingerprint},
+            data={"fingerprint": key.fingerprint, **changes},
         )

@@ -14,6 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from zentry.billing.service import BillingService
+from zentry.events.changes import changes_of
 from zentry.events.recorder import EventRecorder
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction, values
@@ -61,6 +62,10 @@ class TemplateFields:
         if self.ssh_keys is not None:
             given["ssh_keys"] = [str(id_) for id_ in self.ssh_keys]
         return given
+
+
+_TOLD: Final = ("name", "instance_type", "image", "delete_protection")
+"""What an event tells of a change; user data is nobody's to read."""
 
 
 class TemplateRepository:
@@ -142,7 +147,9 @@ class TemplateService:
         if not await self._templates.change(template.id, fields):
             raise TemplateNameTaken(fields.name)
         changed = sorted(set(fields.columns) - {"name_key"})
-        await self._record("template.changed", template.id, caller=caller, changed=changed)
+        before = {name: getattr(template, name) for name in _TOLD}
+        after = {name: getattr(fields, name) for name in _TOLD if getattr(fields, name) is not None}
+        await self._record("template.changed", template.id, caller=caller, changed=changed, **changes_of(before, after))
         return template.id
 
     async def delete_template(self, template_id: UUID | None, *, caller: Caller) -> UUID:

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from zentry.billing.service import BillingService
+from zentry.events.changes import changes_of
 from zentry.events.recorder import EventRecorder
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
@@ -113,7 +114,10 @@ class WebhookService:
         elif changes.status is EndpointStatus.DISABLED:
             changed |= {"status": changes.status, "disabled_reason": "owner"}
         await self._endpoints.update(webhook.id, **changed)
-        await self._record("webhook.changed", webhook.id, webhook.project_id, caller=caller)
+        before = {"kinds": list(webhook.kinds), "status": webhook.status}
+        data = changes_of(before, {name: value for name, value in changed.items() if name in before})
+        fields = sorted(changed.keys() & {"url", "description", "kinds", "status"})
+        await self._record("webhook.changed", webhook.id, webhook.project_id, caller=caller, changed=fields, **data)
         return webhook.id
 
     async def rotate_secret(self, webhook_id: UUID | None, *, caller: Caller) -> UUID:
@@ -176,7 +180,9 @@ class WebhookService:
     def _new_secret(self, webhook_id: UUID) -> bytes:
         return self._sealer.seal(secret_text(self._new_key(KEY_BYTES)), owner=webhook_id)
 
-    async def _record(self, kind: str, webhook_id: UUID, project_id: UUID | None, *, caller: Caller) -> None:
+    async def _record(
+        self, kind: str, webhook_id: UUID, project_id: UUID | None, *, caller: Caller, **data: object
+    ) -> None:
         await self._events.record(
             kind,
             resource_type="webhook",
@@ -184,4 +190,5 @@ class WebhookService:
             user_id=caller.user_id,
             project_id=project_id,
             actor_id=caller.user_id,
+            data=data,
         )
