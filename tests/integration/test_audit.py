@@ -75,7 +75,7 @@ SENSITIVE: Final[Mapping[str, frozenset[str]]] = {
     }.items()
 }
 # Those that tell it in words of their own, one value each.
-IN_OTHER_WORDS: Final = {
+IN_OTHER_WORDS: Final[Mapping[str, Mapping[str, object]]] = {
     "discount.changed": {"before_basis_points": 0, "after_basis_points": 2_500},
     "project.role_changed": {"before": "viewer", "after": "member"},
     "project.member_removed": {"before": "member"},

@@ -6,13 +6,16 @@ from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 
 from zentry.accounts.types import PersonalToken
 from zentry.platform.scopes import LIMITABLE, SCOPES
 from zentry.platform.wire import TITLE_PATTERN, WHOLE, ReadModel, WriteModel
 
 _EXAMPLE: Final = "zpat_4bWJx0uB2ZcV9QmT7kLr3YfHs8NdPgEa6iXoRw5qCvU1t2zA7Kd"
+
+
+_LIMITABLE: Final[list[JsonValue]] = [*sorted(LIMITABLE)]
 
 
 def _known(scope: str) -> str:
@@ -32,7 +35,7 @@ class PersonalTokenCreate(WriteModel):
             "examples": [{"name": "backup script", "scopes": ["vms:read", "vms:write"]}],
             "anyOf": [
                 {"properties": {"project_ids": {"type": "null"}}},
-                {"properties": {"scopes": {"items": {"enum": sorted(LIMITABLE)}}}},
+                {"properties": {"scopes": {"items": {"enum": _LIMITABLE}}}},
             ],
         }
     )
