@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.console import PASSWORD, VETERAN, ConsoleUnderTest
+from tests.support.console import PASSWORD, VETERAN, ConsoleUnderTest, sign_in
 from tests.support.sink import sink
 
 # One server for all tests of the console: they stay on one worker.
@@ -34,8 +34,14 @@ def test_people_are_invited_work_together_and_a_project_changes_hands(console: C
     expect(page.get_by_role("listitem").filter(has_text=guest.email)).to_contain_text("invited")
 
     token = re.findall(r"zi_[\w-]+", console.mailed(guest.email))[-1]
-    guest.api.post("/invitations/accept", json={"token": token}).raise_for_status()
-    theirs = console.signed_in(guest, f"/projects/{project}")
+    theirs = console.page()
+    theirs.goto(f"/console#invitation={token}")
+    expect(theirs.get_by_role("status")).to_contain_text("You are invited to a project")
+    sign_in(theirs, guest.email)
+    joining = theirs.get_by_role("dialog", name="Join the project?")
+    expect(joining).to_contain_text(guest.email)
+    joining.get_by_role("button", name="Join").click()
+    expect(theirs).to_have_url(f"{console.url}/console/projects/{project}")
     expect(theirs.get_by_role("link", name="web-1")).to_be_visible()
     expect(theirs.get_by_role("button", name="Create machine")).to_have_count(0)
     expect(theirs.get_by_role("button", name="Invite")).to_have_count(0)

@@ -28,7 +28,7 @@ from zentry.accounts.letters import AccountLetters
 from zentry.accounts.limits import SigninLimiter
 from zentry.accounts.links import LinkRepository
 from zentry.accounts.passwords import Hasher, PasswordPolicy
-from zentry.accounts.proof import PasswordProof, failure_keys, forget_failures
+from zentry.accounts.proof import PasswordProof, count_reset, failure_keys, forget_failures
 from zentry.accounts.repository import SessionRepository, UserRepository
 from zentry.accounts.second_factor import Enrolment, SecondFactor
 from zentry.accounts.tokens import SecretSource
@@ -97,6 +97,8 @@ class AccountService:
         await self._limiter.admit(network_of(client.address))
         address = find_email(email)
         async with self._database.work() as tx:
+            # Counted for nobody's e-mail as well: whoever waits for the answer waits for a write in any case.
+            await count_reset(tx, email if address is None else address.key)
             found = None if address is None else await UserRepository(tx).find_address(address.key)
             if found is not None:
                 user_id, to = found

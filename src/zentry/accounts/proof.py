@@ -5,6 +5,8 @@ the e-mail alone: a hundred tries in thirty days without a success, from however
 attacker who uses that up must not lock out the owner, so who is known to the account (a network that
 it was used from lately, or a token of it that is not too old) is not held to the second count. What is
 counted is the e-mail as it was submitted, whether there is an account or not, so a refusal tells nothing.
+
+Nor does the time that it takes: for an unknown e-mail the same statements run, with an id that nobody has.
 """
 
 from __future__ import annotations
@@ -28,6 +30,11 @@ from zentry.platform.settings import SecuritySettings
 
 MOST_GUESSES: Final = 100
 GUESSES_FORGOTTEN: Final = timedelta(days=30)
+NOBODY: Final = UUID(int=0)
+"""Whose account an unknown e-mail is."""
+
+_ANY_NUMBER: Final = 2**31 - 1
+_RESET_REMEMBERED: Final = timedelta(minutes=1)
 _ADDRESSES_LOOKED_AT: Final = 200
 
 
@@ -67,7 +74,7 @@ class PasswordProof:
         address = find_email(email)
         email_key = email.strip().casefold() if address is None else address.key
         async with self._database.work() as tx:
-            found = None if address is None else await UserRepository(tx).find_credentials(address.key)
+            found = await UserRepository(tx).find_credentials(email_key)
             counted = await self._count(tx, email_key, found, client)
         counted.ensure_admitted()  # Counted and committed before it is refused.
         is_right = await self._hasher.verify(password, None if found is None else found.hashed_password)
@@ -101,8 +108,10 @@ class PasswordProof:
         here, everywhere = failure_keys(of, network_of(client.address))
         if not await failures.count(here, limit=self._failures_allowed, pause=self._pause):
             return _Counted((), await _seconds_until_forgotten(tx, here))
-        if found is not None and await self._is_known(tx, found.user_id, client):
-            return _Counted((here,))  # The owner at home leaves the count of strangers as it is.
+        if await self._is_known(tx, NOBODY if found is None else found.user_id, client):
+            # The owner at home leaves the count of strangers as it is, and has one of its own that refuses nothing.
+            await failures.count(failure_keys(of, "home")[0], limit=_ANY_NUMBER, pause=self._pause)
+            return _Counted((here,))
         if not await failures.count(everywhere, limit=MOST_GUESSES, pause=GUESSES_FORGOTTEN):
             return _Counted((), await _seconds_until_forgotten(tx, everywhere))
         return _Counted((here, everywhere))
@@ -119,6 +128,11 @@ class PasswordProof:
 def failure_keys(email_key: str, network: str) -> tuple[str, str]:
     """Return under what tries are counted: this e-mail from this network, and from anywhere."""
     return _hashed(f"{email_key}\n{network}"), _hashed(f"{email_key}\n*")
+
+
+async def count_reset(tx: Transaction, email_key: str) -> None:
+    """Count that another password was asked for; nothing is refused for it."""
+    await FailureRepository(tx).count(failure_keys(email_key, "reset")[0], limit=_ANY_NUMBER, pause=_RESET_REMEMBERED)
 
 
 async def forget_failures(tx: Transaction, keys: tuple[str, ...]) -> None:

@@ -28,7 +28,7 @@ from zentry.accounts.letters import AccountLetters
 from zentry.accounts.limits import SigninLimiter
 from zentry.accounts.links import LinkRepository
 from zentry.accounts.passwords import Hasher, PasswordPolicy
-from zentry.accounts.proof import PasswordProof, Proven, forget_failures
+from zentry.accounts.proof import NOBODY, PasswordProof, Proven, forget_failures
 from zentry.accounts.repository import UserRepository
 from zentry.accounts.second_factor import SecondFactor
 from zentry.accounts.sessions import SessionService
@@ -117,8 +117,9 @@ class AuthService:
         try:
             proven = await self._proofs.of_email(email, password, client=client)
         except WrongCredentials as refused:
-            if refused.user_id is not None:
-                await self._record_refusal(refused.user_id, reason="wrong_password")
+            await self._record_refusal(
+                refused.user_id, reason="unknown_email" if refused.user_id is None else "wrong_password"
+            )
             raise
         return await self._record_login(proven, password=password, client=client)
 
@@ -206,7 +207,8 @@ class AuthService:
             raise SecondFactorRequired(challenge)
         raise AccountDeactivated
 
-    async def _record_refusal(self, user_id: UUID, *, reason: str) -> None:
+    async def _record_refusal(self, user_id: UUID | None, *, reason: str) -> None:
+        """Leave the trace of a login that was refused; that of nobody's account takes as long as the others."""
         async with self._database.work() as tx:
             await _record(tx, "account.login_refused", user_id=user_id, reason=reason)
 
@@ -225,13 +227,13 @@ async def _get_profile(tx: Transaction, user_id: UUID) -> UserProfile:
 
 
 async def _record(
-    tx: Transaction, kind: str, *, user_id: UUID, personal: Mapping[str, object] | None = None, **data: object
+    tx: Transaction, kind: str, *, user_id: UUID | None, personal: Mapping[str, object] | None = None, **data: object
 ) -> None:
     actor_id = None if kind == "account.login_refused" else user_id  # Nobody has proved to be the owner.
     await EventRecorder(tx).record(
         kind,
         resource_type="user",
-        resource_id=user_id,
+        resource_id=user_id or NOBODY,
         user_id=user_id,
         actor_id=actor_id,
         data=data,

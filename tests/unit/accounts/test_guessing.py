@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
@@ -60,6 +61,23 @@ def place(number: int) -> Client:
     return Client(address=f"198.{18 + number // 65536 % 2}.{number // 256 % 256}.{number % 256}", user_agent="guess")
 
 
+@contextlib.contextmanager
+def statements() -> Iterator[list[str]]:
+    """Give what is sent to any database meanwhile, the ends of transactions included."""
+    ran: list[str] = []
+
+    def note(*arguments: Any) -> None:
+        ran.append(str(arguments[2]) if len(arguments) > 2 else "end")
+
+    for name in ("before_cursor_execute", "commit", "rollback"):
+        sa.event.listen(sa.Engine, name, note, named=False)
+    try:
+        yield ran
+    finally:
+        for name in ("before_cursor_execute", "commit", "rollback"):
+            sa.event.remove(sa.Engine, name, note)
+
+
 async def outcome(world: World, email: str, password: str, client: Client) -> tuple[type[Exception] | None, str]:
     try:
         await world.auth.login(email=email, password=password, client=client)
@@ -81,23 +99,32 @@ async def test_every_kind_of_account_costs_the_same_hashes_and_gets_the_same_ans
     emails = [f"{name}@example.com" for name in ("known", "closed", "unconfirmed", "nobody")] + ["no address"]
     answers: dict[str, set[Any]] = defaultdict(set)
     hashes: dict[str, Counter[str]] = defaultdict(Counter)
+    ran: dict[str, list[str]] = defaultdict(list)
 
     for number in range(rounds):
         for at, email in enumerate(emails):
             before = Counter(counting.calls)
-            answers[email].add(await outcome(world, email, f"guess {number}", place(number * 10 + at)))
+            with statements() as run:
+                answers[email].add(await outcome(world, email, f"guess {number}", place(number * 10 + at)))
             hashes[email] += counting.calls - before
+            ran[email] += run
 
     assert set(map(frozenset, answers.values())) == {frozenset({(WrongCredentials, "Invalid email or password")})}
     assert [dict(hashes[email]) for email in emails] == [{"verify": rounds}] * len(emails)
+    assert len(set(map(tuple, ran.values()))) == 1, "the same statements and commits, in the same order"
+    assert len(ran["nobody@example.com"]) > rounds * 6
     locked: dict[str, list[Any]] = {}
+    at_home: dict[str, list[str]] = {}
     for email in emails:
-        for number in range(5):
-            await outcome(world, email, f"guess {number}", HOME)
+        with statements() as run:
+            for number in range(5):
+                await outcome(world, email, f"guess {number}", HOME)
+        at_home[email] = run
         before = Counter(counting.calls)
         locked[email] = [await outcome(world, email, PASSWORD, HOME), counting.calls - before]
     assert all(told == [(TooManyFailures, told[0][1]), Counter()] for told in locked.values())
     assert len({told[0][1] for told in locked.values()}) == 1
+    assert len({len(run) for run in at_home.values()}) == 1, "nor does the owner's own network learn it"
     inner.close()
 
 
