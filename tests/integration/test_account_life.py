@@ -50,6 +50,11 @@ async def token_in_last_mail(platform: PlatformUnderTest, *, subject: str, to: s
     return str(found)
 
 
+async def test_a_new_platform_has_no_account(platform: PlatformUnderTest) -> None:
+    async with platform.database.read() as tx:
+        assert (await tx.execute(sa.select(users))).all() == [], "nor a password that everybody knows"
+
+
 async def test_an_address_is_confirmed_once_and_the_welcome_waits_for_it(platform: PlatformUnderTest) -> None:
     account = await platform.signup()
     before = account.tokens["user"]

@@ -28,6 +28,7 @@ SENSITIVE: Final[Mapping[str, frozenset[str]]] = {
         "account.demoted": "role",
         "account.email_changed": "email",
         "account.factor_reset": "",
+        "account.logged_in": "",
         "account.login_refused": "",
         "account.password_changed": "",
         "account.profile_updated": "name",

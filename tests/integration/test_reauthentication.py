@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
@@ -26,6 +27,7 @@ GUARDED: Final = {
     "POST /projects/{project_id}/transfer/accept",
     "PUT /admin/users/{user_id}/role",
 }
+NEW_PASSWORD: Final = "quite another horse, stapled"
 TOKEN: Final = {"name": "script", "scopes": ["vms:read"]}
 
 
@@ -84,7 +86,9 @@ async def test_a_password_sent_once_more_is_a_proof_and_a_refresh_is_none(platfo
     assert PASSWORD not in right.text
 
 
-async def test_who_has_a_second_factor_proves_with_both(platform: PlatformUnderTest) -> None:
+async def test_who_has_a_second_factor_proves_with_both_and_a_reset_passes_by_neither(
+    platform: PlatformUnderTest,
+) -> None:
     account = await platform.signup()
     enrolled = await platform.client.post("/auth/second-factor", json={"password": PASSWORD}, headers=account.headers)
     secret = enrolled.json()["secret"]
@@ -103,6 +107,14 @@ async def test_who_has_a_second_factor_proves_with_both(platform: PlatformUnderT
 
     assert {answer.json()["error_code"] for answer in (alone, wrong, once_more)} == {"WRONG_CODE"}
     assert (refused.status_code, both.status_code, made.status_code, recovered.status_code) == (403, 200, 201, 200)
+
+    await platform.client.post("/auth/password/forgot", json={"email": account.email})
+    mailed = [mail.get_content() for mail in await platform.mails() if mail["Subject"] == "Choose another password"]
+    token = re.findall(r"zl_[A-Za-z0-9_-]{43}", mailed[-1])[0]
+    reset = await platform.client.post("/auth/password/reset", json={"token": token, "new_password": NEW_PASSWORD})
+    login = await platform.client.post("/auth/login", json={"email": account.email, "password": NEW_PASSWORD})
+    assert (reset.status_code, login.json()["error_code"]) == (200, "SECOND_FACTOR_REQUIRED")
+    assert "token" not in str(reset.json().get("data")), "the link chooses a password and opens no session"
 
 
 async def _make(platform: PlatformUnderTest, account: Account, name: str) -> httpx.Response:
