@@ -8,6 +8,7 @@ from typing import Any
 
 import joserfc.jwk
 import joserfc.jwt
+import httpx
 import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -29,6 +30,16 @@ def overrides() -> dict[str, Any]:
 
 async def refresh(platform: PlatformUnderTest, token: str, **headers: str) -> Any:
     return await platform.client.post("/auth/refresh", json={"refresh_token": token}, headers=headers)
+
+
+async def refresh_patiently(platform: PlatformUnderTest, token: str) -> Any:
+    """Refresh as a client does that is told to come back: a busy machine has no connection for fifty within seconds."""
+    for _ in range(10):
+        answer = await refresh(platform, token)
+        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            return answer
+        assert "Retry-After" in answer.headers
+    raise AssertionError("the platform had no connection ten times in a row")
 
 
 async def login(platform: PlatformUnderTest, email: str, **headers: str) -> dict[str, Any]:
@@ -56,7 +67,7 @@ async def test_however_many_refresh_at_once_the_session_goes_on_in_one_line(
     branches, revoked = [], []
 
     for _ in range(rounds):
-        answers = await asyncio.gather(*(refresh(platform, tokens["refresh_token"]) for _ in range(50)))
+        answers = await asyncio.gather(*(refresh_patiently(platform, tokens["refresh_token"]) for _ in range(50)))
         assert {answer.status_code for answer in answers} == {200}
         branches.append(len({answer.json()["refresh_token"] for answer in answers}))
         assert len(await scalars(platform, unused)) == 1
