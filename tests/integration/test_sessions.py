@@ -6,9 +6,9 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import joserfc.jwk
 import joserfc.jwt
-import httpx
 import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
