@@ -8,7 +8,7 @@ What is not seen is answered exactly like what never was: status, body and the n
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Final
 
 import httpx
@@ -85,6 +85,8 @@ async def test_every_route_is_in_the_document_or_serves_it(platform: PlatformUnd
 async def test_nobody_gets_past_a_rule(platform: PlatformUnderTest) -> None:
     given = await seed(platform)
     before = await contents(platform.database)
+    asked: list[httpx.Request] = []
+    platform.client.event_hooks = {"request": [_noting(asked)]}
 
     if platform.database.dialect == "sqlite":  # A token is looked at before any statement of a route.
         await _refuses_what_is_no_token(platform, given)
@@ -96,6 +98,16 @@ async def test_nobody_gets_past_a_rule(platform: PlatformUnderTest) -> None:
 
     assert await contents(platform.database) == before
     await _lets_the_right_ones_in(platform, given)
+    number = sum(1 for _ in operations(platform))
+    print(f"R11: {number} operations, asked {len(asked)} times")
+    assert len(asked) > number * 15
+
+
+def _noting(asked: list[httpx.Request]) -> Callable[[httpx.Request], Awaitable[None]]:
+    async def note(request: httpx.Request) -> None:
+        asked.append(request)
+
+    return note
 
 
 async def _refuses_what_is_no_token(platform: PlatformUnderTest, given: Seeded) -> None:
