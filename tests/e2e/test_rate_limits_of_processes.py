@@ -48,7 +48,7 @@ async def test_four_processes_admit_no_more_than_one_would(database_url: str, tm
         running_fleet(
             ("api",) * PROCESSES, directory=tmp_path, arguments=("--data-dir", tmp_path), **settings
         ) as fleet,
-        httpx.AsyncClient(timeout=60) as client,
+        httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_keepalive_connections=0)) as client,
     ):
         urls = [member.url for member in fleet.members]
         over_at = time.monotonic() + LASTS_SECONDS
