@@ -282,7 +282,11 @@ async def test_who_closes_or_deletes_an_account_leaves_the_projects_of_others(pl
     project = await platform.given_project(owner)
     leaving = [await platform.given_member(owner, project, role=role) for role in ("admin", "viewer")]
     staying = await platform.given_member(owner, project, role="member")
-    mailed = [mail.get_content() for mail in await platform.mails() if mail["To"] == staying.email]
+    mailed = [
+        mail.get_content()
+        for mail in await platform.mails()
+        if (mail["To"], mail["Subject"]) == (staying.email, "You are invited to a project")
+    ]
     await post(platform, f"/projects/{project}/transfer", {"member_id": leaving[0].id}, owner)
 
     closed = await post(platform, "/auth/account/deactivate", {"password": PASSWORD}, leaving[0])
