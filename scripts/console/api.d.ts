@@ -1782,6 +1782,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/auth/reauthenticate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Prove once more who you are
+         * @description Show that you are at this session, with the password and the second factor where you have one.
+         *
+         *     Acts that give power away ask for it when the login is more than a quarter of an hour ago; they answer 403 with
+         *     `REAUTHENTICATION_REQUIRED`. The session and its tokens stay as they are.
+         */
+        post: operations["reauthenticate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/auth/second-factor": {
         parameters: {
             query?: never;
@@ -1874,6 +1897,8 @@ export interface paths {
         /**
          * Close the own account
          * @description Close it, with all sessions; only the operator can open it again. Machines that run go on, and cost.
+         *
+         *     You leave the projects of others. The last administrator stays.
          */
         post: operations["deactivate_account"];
         delete?: never;
@@ -1895,7 +1920,8 @@ export interface paths {
          * Delete the own account
          * @description Take everything personal off the account for good. Its lines in the books stay, without a name.
          *
-         *     Machines and projects have to be deleted before. What credit is left is lost.
+         *     Machines and projects have to be deleted before, or handed over; you leave the projects of others. What credit is
+         *     left is lost. The last administrator stays.
          */
         post: operations["delete_account"];
         delete?: never;
@@ -4268,7 +4294,8 @@ export interface components {
          *       "project_id": null,
          *       "actor_id": null,
          *       "operation_id": null,
-         *       "session_id": null
+         *       "session_id": null,
+         *       "personal": null
          *     }
          */
         AuditLogEntry: {
@@ -4345,6 +4372,13 @@ export interface components {
              * @description The program that asked; null once it is no longer kept.
              */
             agent: string | null;
+            /**
+             * Personal
+             * @description Names and e-mails `before` and `after` a change of them; null where there is none, and once they are no longer kept.
+             */
+            personal: {
+                [key: string]: components["schemas"]["JsonValue"];
+            } | null;
         };
         /**
          * AuditPage
@@ -7804,6 +7838,10 @@ export interface components {
              * @example 90
              */
             expires_in_days: number;
+        } | {
+            project_ids?: null;
+        } | {
+            scopes?: unknown;
         };
         /**
          * PersonalTokenResponse
@@ -8702,6 +8740,28 @@ export interface components {
              * @description The same with these machines.
              */
             credit_would_end_at: string | null;
+        };
+        /**
+         * Reauthentication
+         * @description The proof that the owner is at the session.
+         * @example {
+         *       "password": "correct horse battery"
+         *     }
+         */
+        Reauthentication: {
+            /**
+             * Password
+             * Format: password
+             * @description The present password of the account.
+             * @example correct horse battery
+             */
+            password: string;
+            /**
+             * Code
+             * @description A code of the authenticator or a recovery code, where the account has a second factor.
+             * @example null
+             */
+            code?: string | null;
         };
         /**
          * RecoveryCodes
@@ -14993,7 +15053,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
+            /** @description `REAUTHENTICATION_REQUIRED`: The last proof of who is at the session is too long ago for this.; `PROJECT_ROLE_TOO_LOW`: The caller's role in the project does not allow it. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -15137,6 +15197,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            /** @description `REAUTHENTICATION_REQUIRED`: The last proof of who is at the session is too long ago for this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: There is no such project among the caller's.; `NOT_FOUND`: The project is offered to nobody, or not to the caller. */
             404: {
                 headers: {
@@ -17468,6 +17537,15 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            /** @description `REAUTHENTICATION_REQUIRED`: The last proof of who is at the session is too long ago for this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             405: components["responses"]["MethodNotAllowed"];
             /** @description `IDEMPOTENCY_KEY_REUSED`: An idempotency key came back with another request. */
             422: {
@@ -17509,6 +17587,15 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            /** @description `REAUTHENTICATION_REQUIRED`: The last proof of who is at the session is too long ago for this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: There is no such session, it has ended, or it is not the caller's. */
             404: {
                 headers: {
@@ -17953,6 +18040,76 @@ export interface operations {
             };
         };
     };
+    reauthenticate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reauthentication"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIResponse"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request does not fit its schema. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            /** @description `WRONG_CODE`: The code is wrong, too old, or was used already. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            /** @description `RATE_LIMIT_EXCEEDED`: Sign-in with this e-mail has failed too often from this network. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            500: components["responses"]["InternalServerError"];
+            /** @description `SERVICE_UNAVAILABLE`: Too many passwords wait to be checked. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
     enrol_second_factor: {
         parameters: {
             query?: never;
@@ -18240,6 +18397,15 @@ export interface operations {
             };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
+            /** @description `LAST_ADMINISTRATOR`: It is the only account that administers the platform. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             /** @description `RATE_LIMIT_EXCEEDED`: Sign-in with this e-mail has failed too often from this network. */
@@ -18310,7 +18476,7 @@ export interface operations {
             };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `ACCOUNT_IN_USE`: The account has machines or projects, so it cannot be deleted. */
+            /** @description `ACCOUNT_IN_USE`: The account has machines or projects, so it cannot be deleted.; `LAST_ADMINISTRATOR`: It is the only account that administers the platform. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -18407,6 +18573,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
+            /** @description `REAUTHENTICATION_REQUIRED`: The last proof of who is at the session is too long ago for this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: A project that a token was to be limited to does not exist, or the caller does not work in it. */
             404: {
                 headers: {
@@ -18557,6 +18732,15 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            /** @description `REAUTHENTICATION_REQUIRED`: The last proof of who is at the session is too long ago for this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `NOT_FOUND`: There is no such token, or it is not the caller's. */
             404: {
                 headers: {
@@ -21402,7 +21586,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            /** @description `REAUTHENTICATION_REQUIRED`: The last proof of who is at the session is too long ago for this.; `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -21476,7 +21660,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            /** @description `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
+            /** @description `REAUTHENTICATION_REQUIRED`: The last proof of who is at the session is too long ago for this.; `AUTHORIZATION_ERROR`: The caller is known and may not do this. */
             403: {
                 headers: {
                     [name: string]: unknown;
