@@ -24,8 +24,8 @@ from tests.support.program import serving
 from tests.support.sink import sink
 
 TARGET: Final = Path(__file__).resolve().parents[1] / "docs" / "img" / "console"
-SCALE: Final = 600
-LIVES_SECONDS: Final = 44
+SCALE: Final = 300
+LIVES_SECONDS: Final = 80
 LOOKS: Final[dict[str, dict[str, Any]]] = {
     "light": {"color_scheme": "light", "viewport": {"width": 1120, "height": 700}},
     "dark": {"color_scheme": "dark", "viewport": {"width": 1120, "height": 700}},
@@ -124,7 +124,7 @@ def main() -> None:
 
 
 def _live(directory: Path, receiver: str) -> dict[str, str]:
-    settings = {**SETTINGS, "ZENTRY_MONITORING__SAMPLE_SECONDS": "300"}
+    settings = {**SETTINGS, "ZENTRY_MONITORING__SAMPLE_SECONDS": "300", "ZENTRY_OPERATIONS__DEADLINE_SECONDS": "14400"}
     with serving("--data-dir", "cloud", "--time-scale", str(SCALE), cwd=directory, **settings) as server:
         person, admin = (_signed_in(server.url, email) for email in (EMAIL, ADMIN_EMAIL))
         api = person.api

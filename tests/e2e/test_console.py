@@ -114,6 +114,7 @@ def test_two_tabs_share_one_session_and_its_end(console: ConsoleUnderTest) -> No
 
 def test_sessions_are_ended_and_tokens_are_shown_once(console: ConsoleUnderTest) -> None:
     person = console.person()
+    person.project()
     page = console.signed_in(person, "/settings/security")
     elsewhere = page.get_by_role("listitem").filter(has_text="Python")
     elsewhere.get_by_role("button", name="End").click()
@@ -124,6 +125,7 @@ def test_sessions_are_ended_and_tokens_are_shown_once(console: ConsoleUnderTest)
     page.get_by_role("button", name="Make token").first.click()
     making = page.get_by_role("dialog", name="Make a token")
     making.get_by_label("Name").fill("backup")
+    making.get_by_label("shop").check()
     making.get_by_role("button", name="Make token").click()
     shown = page.get_by_role("dialog", name="The secret of backup")
     secret = shown.locator("code").inner_text()
@@ -131,6 +133,7 @@ def test_sessions_are_ended_and_tokens_are_shown_once(console: ConsoleUnderTest)
 
     answer = httpx.get(f"{console.url}/vms", headers={"Authorization": f"Bearer {secret}"})
     assert answer.status_code == httpx.codes.OK
+    expect(page.get_by_text("vms:read · in shop")).to_be_visible()
     assert secret not in page.content()
 
 

@@ -1,11 +1,14 @@
 // Where one is signed in, and the tokens that programs use.
-import { ApiError, path, post, remove } from "../core/api.js";
+import { path, post, remove } from "../core/api.js";
 import { date, plural } from "../core/format.js";
 import { Icon } from "../core/icons.js";
 import { invalidate, useResource } from "../core/resource.js";
+import { isAdmin } from "../core/session.js";
 import { html, useState } from "../core/view.js";
 import { Badge, Button, Card, Check, Copy, curl, Empty, Loaded, Notice, Select, TextField, Time } from "../ui/basics.js";
+import { FormDialog } from "../ui/form.js";
 import { attempt, confirm, Dialog, Menu } from "../ui/overlays.js";
+import { useNames } from "./happenings.js";
 
 /** @type {[RegExp, string][]} */
 const BROWSERS = [[/Edg\//, "Edge"], [/Firefox\//, "Firefox"], [/Chrome\//, "Chrome"], [/Safari\//, "Safari"], [/^curl/, "curl"], [/python|httpx/i, "Python"]];
@@ -51,6 +54,7 @@ export function Tokens() {
   const found = useResource("/auth/tokens");
   const [making, setMaking] = useState(false);
   const [secret, setSecret] = useState(/** @type {any} */ (null));
+  const names = useNames();
   const again = () => invalidate("/auth/tokens");
   const revoke = async (/** @type {any} */ token) => {
     if (!(await confirm({ title: `Revoke ${token.name}?`, text: "Programs that use it are refused at once.", verb: "Revoke", typed: token.name }))) return;
@@ -69,7 +73,7 @@ export function Tokens() {
           tokens.length === 0
             ? html`<${Empty} icon="key" title="No tokens" action=${html`<${Button} kind="primary" icon="plus" onClick=${() => setMaking(true)}>Make token<//>`} command=${curl("GET", "/vms")}>A token lets a program act for you, as far as its scopes go, until it ends.<//>`
             : html`<ul class="lines">${tokens.map((token) => html`<li key=${token.id}>
-                <span class="grow"><span class="strong wrap-any">${token.name}</span> <span class="mono small faint">…${token.ending}</span><br /><span class="small faint wrap-any">${token.scopes.join(", ")}</span><br /><span class="small faint">ends ${date(token.expires_at)} · ${token.last_used_at ? html`used <${Time} at=${token.last_used_at} />` : "never used"}</span></span>
+                <span class="grow"><span class="strong wrap-any">${token.name}</span> <span class="mono small faint">…${token.ending}</span><br /><span class="small faint wrap-any">${token.scopes.join(", ")}${token.project_ids && ` · in ${token.project_ids.map((/** @type {string} */ id) => names.get(id) ?? "a project").join(", ")}`}</span><br /><span class="small faint">ends ${date(token.expires_at)} · ${token.last_used_at ? html`used <${Time} at=${token.last_used_at} />` : "never used"}</span></span>
                 <${Menu} label=${`Actions for ${token.name}`} items=${[{ icon: "refresh", label: "Rotate", does: () => void rotate(token) }, null, { icon: "trash", label: "Revoke", danger: true, does: () => void revoke(token) }]} />
               </li>`)}</ul>`}
       <//>
@@ -86,25 +90,26 @@ export const Secret = ({ made, onClose }) => html`<${Dialog} title=${`The secret
 
 /** @param {{onClose: () => void, onMade: (made: any) => void}} properties */
 function MakeToken({ onClose, onMade }) {
+  const projects = useResource("/projects").data ?? [];
   const [name, setName] = useState("");
   const [days, setDays] = useState("30");
   const [scopes, setScopes] = useState(/** @type {string[]} */ (["vms:read"]));
-  const [error, setError] = useState(/** @type {ApiError | null} */ (null));
-  const toggle = (/** @type {string} */ scope, /** @type {boolean} */ on) => setScopes(on ? [...scopes, scope] : scopes.filter((one) => one !== scope));
-  const go = async () => {
-    try {
-      onMade(await post("/auth/tokens", { name: name.trim(), scopes, expires_in_days: Number(days) }));
-    } catch (failure) {
-      if (!(failure instanceof ApiError)) throw failure;
-      setError(failure);
-    }
-  };
-  return html`<${Dialog} title="Make a token" onClose=${onClose} onSubmit=${go} foot=${html`<span class="grow small faint">${plural(scopes.length, "scope")}</span><${Button} onClick=${onClose}>Cancel<//><${Button} type="submit" kind="primary" disabled=${scopes.length === 0}>Make token<//>`}>
-    ${error && !error.of("name") && html`<${Notice} kind="bad" icon="alert">${error.message}<//>`}
-    <${TextField} label="Name" autofocus autocomplete="off" placeholder="backup script" value=${name} onInput=${setName} problem=${error?.of("name")} />
-    <${Select} label="It ends after" value=${days} onChange=${setDays} options=${LIVES} />
-    <fieldset class="stack tight"><legend class="field-label">What it may do</legend>
-      <div class="scopes">${AREAS.map((area) => html`<span class="strong small">${area.replace("_", " ")}</span>${["read", "write"].map((verb) => html`<${Check} key=${verb} label=${verb} checked=${scopes.includes(`${area}:${verb}`)} onChange=${(/** @type {boolean} */ on) => toggle(`${area}:${verb}`, on)} />`)}`)}</div>
-    </fieldset>
+  const [within, setWithin] = useState(/** @type {string[]} */ ([]));
+  const areas = isAdmin.value ? [...AREAS, "admin"] : AREAS;
+  const does = async () => onMade(await post("/auth/tokens", { name: name.trim(), scopes, expires_in_days: Number(days), ...(within.length > 0 ? { project_ids: within } : {}) }));
+  return html`<${FormDialog} title="Make a token" verb="Make token" onClose=${onClose} does=${does} ready=${scopes.length > 0} fields=${["name"]} note=${plural(scopes.length, "scope")}>
+    ${(/** @type {any} */ error) => html`<${TextField} label="Name" autofocus autocomplete="off" placeholder="backup script" value=${name} onInput=${setName} problem=${error?.of("name")} />
+      <${Select} label="It ends after" value=${days} onChange=${setDays} options=${LIVES} />
+      <fieldset class="stack tight"><legend class="field-label">What it may do</legend>
+        <div class="scopes">${areas.map((area) => html`<span class="strong small">${area.replace("_", " ")}</span>${["read", "write"].map((verb) => html`<${Check} key=${verb} label=${verb} checked=${scopes.includes(`${area}:${verb}`)} onChange=${(/** @type {boolean} */ on) => setScopes(toggled(scopes, `${area}:${verb}`, on))} />`)}`)}</div>
+      </fieldset>
+      ${projects.length > 0 &&
+      html`<fieldset class="stack tight"><legend class="field-label">Only in</legend>
+        ${projects.map((/** @type {any} */ one) => html`<${Check} key=${one.id} label=${one.name} checked=${within.includes(one.id)} onChange=${(/** @type {boolean} */ on) => setWithin(toggled(within, one.id, on))} />`)}
+        <span class="small faint">None: in all of them, and in what belongs to the account.</span>
+      </fieldset>`}`}
   <//>`;
 }
+
+/** @param {string[]} all @param {string} one @param {boolean} on */
+const toggled = (all, one, on) => (on ? [...all, one] : all.filter((other) => other !== one));
