@@ -70,8 +70,8 @@ docs: setup ## Generate docs/reference anew from the code
 	@$(VENV)/python scripts/asvs.py
 	@sh scripts/console/check.sh generate
 
-screenshots: setup ## Take the pictures of the console anew into docs/img/console/
-	@$(VENV)/python -m benchmarks.screenshots
+screenshots: setup ## Take the pictures of the console anew into docs/img/console/ (ARGS="costs tokens": these alone)
+	@$(VENV)/python -m benchmarks.screenshots $(ARGS)
 
 clean: ## Remove what was built; data/ stays
 	rm -rf .venv .venv-semgrep dist scripts/console/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import signal
+import sys
 import tempfile
 import time
 from datetime import datetime, timedelta
@@ -115,12 +116,17 @@ def main() -> None:
             ids = _live(directory, address)
         with console_under_test(directory, "--time-scale", "1") as console:
             for look in LOOKS:
-                _take(console, look, EMAIL, SCREENS, ids=ids)
-                _take(console, look, ADMIN_EMAIL, ADMIN_SCREENS, ids=ids)
+                _take(console, look, EMAIL, _named(SCREENS), ids=ids)
+                _take(console, look, ADMIN_EMAIL, _named(ADMIN_SCREENS), ids=ids)
     files = sorted(TARGET.glob("*.png"))
     for file in files:
         print(f"{file.name:28} {file.stat().st_size / 1000:7.0f} kB")
     print(f"{len(files):28} {sum(file.stat().st_size for file in files) / 1000:7.0f} kB")
+
+
+def _named(screens: dict[str, str]) -> dict[str, str]:
+    """Return the screens that the command line names; all of them where it names none."""
+    return {name: path for name, path in screens.items() if not sys.argv[1:] or name in sys.argv[1:]}
 
 
 def _live(directory: Path, receiver: str) -> dict[str, str]:

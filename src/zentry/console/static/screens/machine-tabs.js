@@ -154,9 +154,9 @@ export function Costs({ vm }) {
       ${(/** @type {any} */ data) =>
         data.items.length === 0
           ? html`<${Empty} icon="billing" title="Nothing was charged yet">Use is charged when its hour ends, when the machine stops, or when it is deleted.<//>`
-          : html`<div class="table-wrap"><table class="table">
-              <thead><tr><th scope="col">When</th><th scope="col">For</th><th scope="col" class="number">Amount</th></tr></thead>
-              <tbody>${data.items.map((/** @type {any} */ item) => html`<tr key=${item.id}><td><${Time} at=${item.created_at} plain /></td><td class="wrap-any">${item.description}</td><td class="number"><${Money} amount=${item.amount} sign /> <${Explain} id=${item.id} about=${item.description} /></td></tr>`)}</tbody>
+          : html`<div class="table-wrap"><table class="table folds">
+              <thead><tr><th scope="col">For</th><th scope="col">When</th><th scope="col" class="number">Amount</th></tr></thead>
+              <tbody>${data.items.map((/** @type {any} */ item) => html`<tr key=${item.id}><td class="wrap-any">${item.description}<span class="small faint phone-only"><br /><${Time} at=${item.created_at} plain /></span></td><td class="hide-phone"><${Time} at=${item.created_at} plain /></td><td class="number"><${Money} amount=${item.amount} sign /> <${Explain} id=${item.id} about=${item.description} /></td></tr>`)}</tbody>
             </table></div>`}
     <//>
   <//>`;
