@@ -94,14 +94,12 @@ class _Machine:
     is_there: bool = False
     is_protected: bool = False
 
-    def over_at(self, grace: timedelta) -> datetime | None:
-        """Return when it is removed, if it goes on to stand still without credit."""
+    def over_at(self, grace: timedelta, *, at: datetime) -> datetime | None:
+        """Return when it is removed if it goes on without credit; what is paid, or free until then, may be later."""
         if self.is_protected or not self.is_there or not grace:
             return None
-        unpaid = [
-            one.segment.paid_until + grace for one in self.kept if one.rate_at(one.segment.paid_until) > 0
-        ]  # What is paid moves on.
-        return min(unpaid if self.stopped_at is None else [self.stopped_at + grace, *unpaid], default=None)
+        ends = [one.segment.paid_until + grace for one in self.kept if one.segment.paid_until > at or _is_unpaid(one)]
+        return min(ends if self.stopped_at is None else [self.stopped_at + grace, *ends], default=None)
 
 
 class Rehearsal:
@@ -140,10 +138,13 @@ class Rehearsal:
         self._added = 0
         self._start = account.left(now)
         self._renewals = 0
+        self._over_at: datetime | None = None
+        """Nothing is removed for want of credit before."""
         account.new_id = lambda: self._id(now)
         for machine in self._machines[len(plan.machines) :]:
             if machine.running is None:
                 self._keep(machine, now)  # What gets a price is metered as soon as that is announced.
+                self._watch(machine, now)
 
     def play(self) -> Forecast:
         """Return what comes of the plan, or raise `ForecastTooLarge`."""
@@ -198,25 +199,40 @@ class Rehearsal:
     def _advance(self, at: datetime) -> None:
         account = self._account
         while True:
-            over_at, machine = self._next_over()
+            over_at = self._over_at
             until = at if over_at is None else min(at, over_at)
             if account.due_at is not None and account.due_at <= until:
                 self._step(until)
-            elif machine is not None and over_at is not None and over_at <= at:
-                self._delete(machine, over_at)
+            elif over_at is not None and over_at <= at:
+                self._remove_over(over_at)
             else:
                 break
 
-    def _next_over(self) -> tuple[datetime | None, _Machine | None]:
-        """Return which machine is removed next for want of credit, and when."""
-        over = [(machine.over_at(self._grace), machine) for machine in self._machines]
-        return min(((at, one) for at, one in over if at is not None), key=lambda pair: pair[0], default=(None, None))
+    def _remove_over(self, at: datetime) -> None:
+        """Remove what has stood still without credit for the grace, and look when the next may be."""
+        self._count_renewal()
+        for machine in self._machines:
+            over_at = machine.over_at(self._grace, at=at)
+            if over_at is not None and over_at <= at:
+                self._delete(machine, at)
+        self._over_at = None
+        for machine in self._machines:
+            self._watch(machine, at)
 
-    def _step(self, until: datetime) -> None:
-        account = self._account
+    def _watch(self, machine: _Machine, at: datetime) -> None:
+        """See to it that nothing is removed later than it should be; earlier it is only looked at."""
+        over_at = machine.over_at(self._grace, at=at)
+        if over_at is not None:
+            self._over_at = over_at if self._over_at is None else min(self._over_at, over_at)
+
+    def _count_renewal(self) -> None:
         self._renewals += 1
         if self._renewals > MOST_RENEWALS:
             raise ForecastTooLarge("It takes too many renewals of what is held")
+
+    def _step(self, until: datetime) -> None:
+        account = self._account
+        self._count_renewal()
         assert account.due_at is not None, "something is due"
         due = account.due_at
         account.step(until)
@@ -226,6 +242,7 @@ class Rehearsal:
                 self._trouble(due, "stopped for credit", machine)
                 self._stop(machine, due)
                 machine.stopped_at = due
+                self._watch(machine, due)
 
     def _create(self, machine: _Machine, at: datetime) -> None:
         course = self._open(machine, at)
@@ -261,6 +278,7 @@ class Rehearsal:
         self._account.end(machine.running, at)
         machine.running = None
         self._keep(machine, at)
+        self._watch(machine, at)
 
     def _keep(self, machine: _Machine, at: datetime) -> None:
         """Meter what stands still, as far as it has a price or is to have one, and is not metered already."""
@@ -319,6 +337,10 @@ class Rehearsal:
 
 _ORDER: Final = {"delete": 0, "stop": 1, "credit": 2, "create": 3, "start": 4, "point": 5}
 """What gives credit comes before what takes some, where both happen in one second."""
+
+
+def _is_unpaid(course: Course) -> bool:
+    return course.rate_at(course.segment.paid_until) > 0
 
 
 def _bounded(steps: Iterator[tuple[datetime, str, int]]) -> Iterator[tuple[datetime, str, int]]:
