@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from tests.support.platform import Account, PlatformUnderTest
 from zentry.compute.types import Sample
+from zentry.monitoring.alerts.letters import MOST_IN_AN_HOUR
 from zentry.monitoring.alerts.repository import AlertRepository
 from zentry.schema.events import events
 
@@ -113,6 +114,58 @@ async def test_a_worker_that_dies_or_comes_late_neither_loses_nor_repeats_what_i
     assert before == []
     assert not is_late_accepted
     assert await told(platform) == [("alert.firing", vm)]
+
+
+async def test_what_fires_is_mailed_once_for_all_machines_and_stands_on_the_dashboard(
+    platform: PlatformUnderTest,
+) -> None:
+    ada, eve = await platform.signup(), await platform.signup()
+    first, second = (await platform.given_vm(ada)), (await platform.given_vm(ada))
+    vms = (first["id"], second["id"])
+    policy = await add(platform, ada, fire_after_seconds=0, notify_mail=True, severity="critical")
+    await add(platform, ada, name="Nobody is mailed of this", fire_after_seconds=0)
+    await add(platform, eve, fire_after_seconds=0, notify_mail=True)
+    path = f"/alerts/policies/{policy['id']}"
+
+    await platform.client.post(f"{path}/test", headers=ada.headers)
+    await minutes(platform, 95.0, 95.0, vms=vms)
+    dashboard = await get(platform, ada, "/monitoring/dashboard")
+    silence = {"vm_id": vms[0], "ends_at": (platform.clock.now() + timedelta(hours=1)).isoformat()}
+    await platform.client.post("/alerts/silences", json=silence, headers=ada.headers)
+    silenced = await get(platform, ada, "/monitoring/dashboard")
+    await minutes(platform, 10.0, vms=vms)
+    after = await get(platform, ada, "/monitoring/dashboard")
+    mails = [mail for mail in await platform.mails() if "alert" in mail["Subject"]]
+
+    assert {mail["To"] for mail in mails} == {ada.email}
+    assert sorted(mail["Subject"] for mail in mails) == ["A test of an alert", "An alert fires", "An alert is resolved"]
+    fired = next(mail.get_content() for mail in mails if mail["Subject"] == "An alert fires")
+    assert all(f"VM {vm['name']}: 95" in fired for vm in (first, second))
+    shown = [alert for alert in dashboard["alerts"] if alert["type"] == "policy"]
+    assert {(alert["vm_id"], alert["severity"]) for alert in shown} == {
+        (vm, severity) for vm in vms for severity in ("critical", "warning")
+    }
+    assert f"CPU is busy fires for VM {first['name']}, at 95." in {alert["message"] for alert in shown}
+    assert {alert["vm_id"] for alert in silenced["alerts"] if alert["type"] == "policy"} == {vms[1]}
+    assert [alert for alert in after["alerts"] if alert["type"] == "policy"] == []
+
+    quiet = await platform.client.patch(path, json={"notify_mail": False}, headers=ada.headers)
+    await minutes(platform, 95.0, vms=vms)
+    assert quiet.json()["notify_mail"] is False
+    assert len([mail for mail in await platform.mails() if "alert" in mail["Subject"]]) == 3
+
+
+async def test_no_more_than_so_many_mails_go_out_in_an_hour(platform: PlatformUnderTest) -> None:
+    ada = await platform.signup()
+    policy = await add(platform, ada, notify_mail=True)
+    for _ in range(MOST_IN_AN_HOUR + 2):
+        await platform.client.post(f"/alerts/policies/{policy['id']}/test", headers=ada.headers)
+    within = len(await platform.mails())
+    await platform.advance(hours=1)
+    await platform.client.post(f"/alerts/policies/{policy['id']}/test", headers=ada.headers)
+
+    assert within == MOST_IN_AN_HOUR
+    assert len(await platform.mails()) == MOST_IN_AN_HOUR + 1
 
 
 async def test_silences_hold_back_what_is_told_and_what_still_fires_is_told_at_their_end(

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.support.platform import Account, PlatformUnderTest
+from tests.support.statements import sent
 from zentry.compute.types import Sample
 
 UNKNOWN = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -244,6 +245,24 @@ async def test_the_dashboard_shows_the_accounts_own_vms_and_costs(platform: Plat
     assert len(summary) == 2
     assert summary[running["id"]]["cpu_usage"] == dashboard["resource_utilization"]["avg_cpu"] > 0
     assert dashboard["alerts"] == []
+
+
+async def test_the_dashboard_takes_two_statements_however_many_vms_there_are(platform: PlatformUnderTest) -> None:
+    account = await platform.signup()
+    member_of = await platform.signup()
+    project_id = await platform.given_project(member_of)
+    project = await platform.given_member(member_of, project_id, role="viewer")
+    for _ in range(3):
+        await platform.given_vm(account)
+    await platform.given_vm(member_of, project_id=project_id)
+    taken = []
+    for reader in (account, project):
+        await get(platform, reader, "/monitoring/dashboard")  # The session is checked, and remembered for a second.
+        with sent(platform.database) as statements:
+            dashboard = await get(platform, reader, "/monitoring/dashboard")
+        taken.append((dashboard["overview"]["running_vms"], len(statements)))
+
+    assert taken == [(3, 2), (1, 2)]
 
 
 @pytest.mark.parametrize("overrides", [{"billing": {"welcome_credits": 0.12}}])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -18,10 +17,10 @@ import pytest
 import sqlalchemy as sa
 
 from tests.support.platform import PASSWORD, Account, PlatformUnderTest
+from tests.support.statements import noting
 from zentry.accounts.sweep import sweep_counters
 from zentry.billing.statements import StatementService
 from zentry.mail.sweep import sweep_mails
-from zentry.platform.db import Database
 from zentry.schema.billing import statement_schedule
 
 SMALL = {
@@ -40,7 +39,7 @@ SMALL = {
 """The catalogue stays small, and whoever reads it wants all of it; a region holds thousands of machines. Of the events
 that await a position the first are wanted, whichever they are."""
 
-DERIVED = {"parts", "machines"}
+DERIVED = {"due", "firing", "machines", "parts"}
 """What an inner query has found by an index, and the outer one reads as a whole."""
 
 CURRENT = {"ix_vms_running", "ix_operations_due", "ix_operations_lease", "uq_operations_active_vm"}
@@ -63,25 +62,6 @@ MEMBERS_READ = (
     "/monitoring/system/health",
 )
 ADMINISTRATORS_READ = ("/admin/users", "/admin/users?role=admin", "/admin/operations", "/admin/operations?limit=1")
-
-
-@contextmanager
-def noting(database: Database) -> Iterator[dict[str, Any]]:
-    """Collect the statements that the database is sent, each with the values of one run."""
-    noted: dict[str, Any] = {}
-
-    def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
-        if re.match(r"\s*(SELECT|UPDATE|DELETE|WITH)\b", statement):
-            noted.setdefault(statement, parameters)
-
-    engines = {database._writer.sync_engine, database._reader.sync_engine}
-    for engine in engines:
-        sa.event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield noted
-    finally:
-        for engine in engines:
-            sa.event.remove(engine, "before_cursor_execute", note)
 
 
 async def _others_look(platform: PlatformUnderTest, ada: Account, project_id: str, reads: tuple[str, ...]) -> None:

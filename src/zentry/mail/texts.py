@@ -5,6 +5,7 @@ What a person has chosen (a name, a project) may stand in a text, never in a sub
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -116,6 +117,30 @@ def credit_ended(*, machines: int, grace_days: float) -> Letter:
 Your credit does not pay for everything any longer: {machines} of your machines were stopped.
 
 They are kept {kept}. With new credit they start again.
+""",
+    )
+
+
+_ALERTS: Final = {
+    "alert.firing": ("An alert fires", "fires"),
+    "alert.resolved": ("An alert is resolved", "does not fire any more"),
+    "alert.test": ("A test of an alert", "was tried: this is how you are told"),
+}
+
+
+def alert(kind: str, *, policy: str, looks_at: str, targets: Sequence[str], more: int) -> Letter:
+    """Return the letter that tells what has become of an alert policy; `kind` is that of the event."""
+    subject, what = _ALERTS[kind]
+    listed = "\n".join([*targets, *([f"and {more} more"] if more else [])])
+    return Letter(
+        subject,
+        f"""\
+Your alert policy "{policy}" {what}. It looks at {looks_at}.
+
+{listed}
+
+GET /alerts shows what fires now. To be told of it by the event stream and webhooks alone, set notify_mail of
+the policy to false.
 """,
     )
 

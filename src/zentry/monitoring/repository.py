@@ -10,8 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from zentry.billing.reports import BillingReports
-from zentry.monitoring.types import Account, ActiveOperation, Component, Fleet, VMCondition
+from zentry.monitoring.types import ActiveOperation, Component, Fleet, VMCondition
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
 from zentry.projects.access import reach_of, seeing, seen_by
@@ -70,22 +69,6 @@ class MonitoringRepository:
             last_stopped=row.last_stopped,
             operation=operation,
             read_at=self._tx.now,
-        )
-
-    async def find_account(self, *, caller: Caller) -> Account | None:
-        """Return a caller's balance, what the own machines cost, and all that are seen by status."""
-        user_id = caller.user_id
-        # Not the sum over its machines: one that has changed hands has cost others as well.
-        query = sa.select((users.c.credits - users.c.held).label("available"), users.c.total_spent)
-        row = (await self._tx.execute(query.where(users.c.id == user_id))).one_or_none()
-        if row is None:
-            return None
-        hourly, accrued = await BillingReports(self._tx, user_id).running()
-        return Account(
-            available=row.available,
-            hourly_micros=hourly,
-            spent_micros=row.total_spent + accrued,
-            by_status=await self._count_vms(_seen_by(caller), seeing(caller)),
         )
 
     async def ping(self) -> None:

@@ -87,7 +87,8 @@ async def check_vm_status(vm_id: VMId, caller: CallerDep, edge: EdgeDep, probe: 
 async def get_dashboard(caller: CallerDep, edge: EdgeDep, probe: ProbeDep, metrics: MetricsDep) -> Dashboard:
     """Read an overview of the account's VMs: counts, costs, load, and alerts.
 
-    Alerts tell of low credit, VMs in error, trouble with hosts, and usage above 90 %.
+    Alerts tell of low credit, VMs in error, trouble with hosts, your alert policies that fire and are not silenced, and
+    usage above 90 %.
     """
     async with edge.read() as tx:
         service = edge.service(MonitoringService, tx)

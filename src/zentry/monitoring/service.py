@@ -15,6 +15,7 @@ from zentry.compute.types import Sample
 from zentry.monitoring.backlogs import read_backlogs
 from zentry.monitoring.errors import VMTerminated
 from zentry.monitoring.health import FULL, Findings, host_trouble, judge
+from zentry.monitoring.overview import read_account
 from zentry.monitoring.probe import Compute, Measured
 from zentry.monitoring.repository import MonitoringRepository
 from zentry.monitoring.types import (
@@ -38,7 +39,7 @@ from zentry.schema.vms import StopReason, VMStatus
 from zentry.vms.views import VMView, VMViews
 
 _LOW_CREDIT: Final = money.from_credits(5)
-_MAX_VMS: Final = 500
+_MAX_VMS: Final = 1000
 _MAX_ALERTS: Final = 100
 
 
@@ -77,7 +78,7 @@ class MonitoringService:
 
     async def read_overview(self, *, caller: Caller) -> Overview:
         """Return what the caller's dashboard is drawn from."""
-        account = await self._monitoring.find_account(caller=caller)
+        account = await read_account(self._tx, caller=caller)
         if account is None:
             raise NotFound("User")
         vms = await self._vms.list_alive(caller=caller, limit=_MAX_VMS)
@@ -88,6 +89,7 @@ class MonitoringService:
         found = [
             *_credit_alerts(overview.account, window_seconds=self._settings.billing.window_seconds),
             *filter(None, [host_trouble(compute)]),
+            *_policy_alerts(overview),
             *(alert for vm in overview.vms for alert in _state_alerts(vm)),
             *(alert for vm in overview.vms if vm.id in usages for alert in _usage_alerts(vm, usages[vm.id])),
         ]
@@ -137,6 +139,18 @@ def _credit_alerts(account: Account, *, window_seconds: int) -> Sequence[Alert]:
     if account.available < _LOW_CREDIT:
         return [Alert(AlertType.LOW_CREDIT, f"Only {available} credits are available.", Severity.WARNING)]
     return []
+
+
+def _policy_alerts(overview: Overview) -> Sequence[Alert]:
+    names = {vm.id: vm.name for vm in overview.vms}
+    found = []
+    for firing in overview.account.firing:
+        name = names.get(firing.target_id)
+        about = "" if name is None else f" for VM {name}"
+        value = "" if firing.value is None else f", at {firing.value:g}"
+        text = f"{firing.name} fires{about}{value}."
+        found.append(Alert(AlertType.POLICY, text, firing.severity, None if name is None else firing.target_id))
+    return found
 
 
 def _state_alerts(vm: VMView) -> Sequence[Alert]:

@@ -43,6 +43,7 @@ class AlertType(StrEnum):
     HIGH_MEMORY = "high_memory"
     HIGH_DISK = "high_disk"
     COMPONENT = "component"
+    POLICY = "policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,16 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class FiringPolicy:
+    """An alert policy of the account that fires and is not silenced."""
+
+    name: str
+    severity: Severity
+    target_id: UUID
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """An account's machines in figures. Amounts are micro-credits."""
 
@@ -111,6 +122,7 @@ class Account:
     hourly_micros: int
     spent_micros: int
     by_status: Mapping[VMStatus, int]
+    firing: Sequence[FiringPolicy] = ()
 
     @property
     def live(self) -> int:

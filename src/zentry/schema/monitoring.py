@@ -25,7 +25,7 @@ _ADDED_LATER: Final = {"disk_read": "0", "disk_write": "0"}
 vm_metrics = sa.Table(
     "vm_metrics",
     metadata,
-    sa.Column("id", sa.Uuid, nullable=False),
+    sa.Column("id", sa.Uuid, nullable=False),  # Of the batch that brought it; nothing reads it.
     sa.Column("vm_id", sa.Uuid, primary_key=True),
     sa.Column(
         "recorded_at", Instant, primary_key=True, comment="One sample of a machine per instant: a repeat is dropped."
@@ -137,6 +137,7 @@ alert_policies = sa.Table(
     sa.Column("vm_id", sa.Uuid),
     sa.Column("project_id", sa.Uuid),
     sa.Column("label_selector", sa.Text),
+    sa.Column("notify_mail", sa.Boolean, nullable=False, server_default=sa.false(), comment="Beside the event."),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant),
     sa.Column("deleted_at", Instant, comment="Its history stays for a while."),

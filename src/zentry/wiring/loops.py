@@ -157,6 +157,13 @@ def assemble_loops(
             signals=signals,
         ),
         sequencer=Sequencer(database=database, settings=settings.events, clock=clock, signals=signals),
-        alerts=AlertEvaluator(database=database, store=store, settings=settings.monitoring, clock=clock, random=random),
+        alerts=AlertEvaluator(
+            database=database,
+            store=store,
+            settings=settings.monitoring,
+            clock=clock,
+            random=random,
+            sealer=sealer,
+        ),
         keeping=Keeping(database=database, settings=settings, clock=clock, capabilities=driver.capabilities),
     )

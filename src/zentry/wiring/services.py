@@ -80,7 +80,7 @@ def factories(
         SnapshotService: lambda tx: SnapshotService(tx, settings, capabilities),
         Catalogue: lambda tx: Catalogue(tx, settings.billing),
         MonitoringService: lambda tx: MonitoringService(tx, settings=settings, clock=clock),
-        AlertService: lambda tx: AlertService(tx, settings.billing),
+        AlertService: lambda tx: AlertService(tx, settings.billing, sealer),
         ActivityService: lambda tx: ActivityService(tx, kinds, VMService(tx, settings)),
         QuotaAdministration: QuotaAdministration,
         PersonalTokenService: lambda tx: PersonalTokenService(tx, SystemSecrets()),

@@ -20,6 +20,7 @@ import structlog
 from prometheus_client import Counter
 
 from zentry.events.recorder import EventRecorder
+from zentry.monitoring.alerts.letters import AlertLetters
 from zentry.monitoring.alerts.readings import ReadingsTaker
 from zentry.monitoring.alerts.repository import AlertRepository
 from zentry.monitoring.alerts.states import AlertState, Rule, Standing, judge
@@ -28,6 +29,7 @@ from zentry.monitoring.errors import MetricsUnavailable
 from zentry.monitoring.store import MetricsStore
 from zentry.platform.clock import Clock
 from zentry.platform.db import Database, Transaction
+from zentry.platform.sealing import Sealer
 from zentry.platform.settings import MonitoringSettings
 from zentry.platform.tasks import first_of
 
@@ -46,9 +48,17 @@ class AlertEvaluator:
     """A loop over the policies that are due."""
 
     def __init__(
-        self, *, database: Database, store: MetricsStore, settings: MonitoringSettings, clock: Clock, random: Random
+        self,
+        *,
+        database: Database,
+        store: MetricsStore,
+        settings: MonitoringSettings,
+        clock: Clock,
+        random: Random,
+        sealer: Sealer,
     ) -> None:
         self._database = database
+        self._sealer = sealer
         self._readings = ReadingsTaker(database, store)
         self._interval = timedelta(seconds=settings.alert_seconds)
         self._clock = clock
@@ -92,7 +102,7 @@ class AlertEvaluator:
                 return
             judging = Judging(policy, await repository.active_silences(policy.user_id), tx.now)
             found = judging.outcome(await repository.alerts_of(policy.id), readings)
-            await write(tx, policy, found)
+            await write(tx, policy, found, AlertLetters(tx, self._sealer))
         EVALUATIONS.inc()
 
 
@@ -152,8 +162,8 @@ class Judging:
         return Outcome(replace(after, number=number, notified=notified), previous, silenced, told)
 
 
-async def write(tx: Transaction, policy: Policy, outcomes: Sequence[Outcome]) -> None:
-    """Write rows, history and events of a judgement, in the transaction that holds its fence."""
+async def write(tx: Transaction, policy: Policy, outcomes: Sequence[Outcome], letters: AlertLetters) -> None:
+    """Write rows, history, events and mails of a judgement, in the transaction that holds its fence."""
     repository, recorder = AlertRepository(tx), EventRecorder(tx)
     for outcome in outcomes:
         alert, state = outcome.alert, outcome.alert.standing.state
@@ -174,6 +184,9 @@ async def write(tx: Transaction, policy: Policy, outcomes: Sequence[Outcome]) ->
             await repository.add_change(policy, change, number=alert.number)
         if outcome.told is not None:
             await tell(recorder, policy, outcome.told, target_id=alert.target_id, value=alert.value)
+    for kind in _TOLD.values():
+        values = {found.alert.target_id: found.alert.value for found in outcomes if found.told == kind}
+        await letters.tell(policy, kind, values)
 
 
 async def tell(recorder: EventRecorder, policy: Policy, kind: str, *, target_id: UUID, value: float | None) -> None:

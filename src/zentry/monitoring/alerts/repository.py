@@ -276,6 +276,7 @@ def _policy(row: sa.RowMapping) -> Policy:
         vm_id=row["vm_id"],
         project_id=row["project_id"],
         label_selector=row["label_selector"],
+        notify_mail=row["notify_mail"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         fence=row["fence"],

@@ -136,6 +136,7 @@ class AlertPolicyCreate(WriteModel):
     vm_id: GivenId | None = Field(default=None, description="Only this VM.")
     project_id: GivenId | None = Field(default=None, description="Only this project.")
     label_selector: Selector | None = Field(default=None, description="Only VMs with these labels.")
+    notify_mail: bool = Field(default=False, description="Whether you are told by mail as well.")
 
 
 class AlertPolicyUpdate(WriteModel):
@@ -153,6 +154,7 @@ class AlertPolicyUpdate(WriteModel):
     window_seconds: Window | None = Field(default=None, description="Over how many seconds a value is taken.")
     fire_after_seconds: Duration | None = Field(default=None, description="How long before it fires.")
     resolve_after_seconds: Duration | None = Field(default=None, description="How long before it is resolved.")
+    notify_mail: bool | None = Field(default=None, description="Whether you are told by mail as well.")
 
 
 class AlertPolicyResponse(ReadModel):
@@ -175,6 +177,7 @@ class AlertPolicyResponse(ReadModel):
     vm_id: UUID | None
     project_id: UUID | None
     label_selector: str | None
+    notify_mail: bool = Field(description="Whether you are told by mail beside the event.")
     created_at: datetime
     updated_at: datetime | None
 

@@ -21,6 +21,7 @@ from zentry.monitoring.alerts.errors import (
     TooManySilences,
 )
 from zentry.monitoring.alerts.evaluator import Judging, tell, write
+from zentry.monitoring.alerts.letters import AlertLetters
 from zentry.monitoring.alerts.repository import MOST_POLICIES, MOST_SILENCES, AlertRepository
 from zentry.monitoring.alerts.states import AlertState, Comparison
 from zentry.monitoring.alerts.types import (
@@ -37,6 +38,7 @@ from zentry.monitoring.store import Aggregation, Metric
 from zentry.platform.caller import Caller
 from zentry.platform.db import Transaction
 from zentry.platform.errors import InvalidInput, NotFound
+from zentry.platform.sealing import Sealer
 from zentry.platform.settings import BillingSettings
 from zentry.projects.errors import ProjectNotFound
 from zentry.schema.projects import projects
@@ -66,6 +68,7 @@ class PolicyFields:
     vm_id: UUID | None
     project_id: UUID | None
     label_selector: str | None
+    notify_mail: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,9 @@ class SilenceFields:
 class AlertService:
     """The rules about alerts. Runs inside the caller's transaction and never commits."""
 
-    def __init__(self, tx: Transaction, settings: BillingSettings) -> None:
+    def __init__(self, tx: Transaction, settings: BillingSettings, sealer: Sealer) -> None:
         self._tx = tx
+        self._letters = AlertLetters(tx, sealer)
         self._alerts = AlertRepository(tx)
         self._events = EventRecorder(tx)
         self._billing = BillingService(tx, settings)
@@ -151,6 +155,7 @@ class AlertService:
         )
         await self._alerts.add_change(policy, change, number=None)
         await tell(self._events, policy, "alert.test", target_id=policy.target, value=None)
+        await self._letters.tell(policy, "alert.test", {policy.target: None})
         return policy.id
 
     async def list_current(self, *, caller: Caller) -> Sequence[CurrentAlert]:
@@ -207,7 +212,7 @@ class AlertService:
 
     async def _settle(self, policy: Policy) -> None:
         judging = Judging(policy, await self._alerts.active_silences(policy.user_id), self._tx.now)
-        await write(self._tx, policy, judging.settled(await self._alerts.alerts_of(policy.id)))
+        await write(self._tx, policy, judging.settled(await self._alerts.alerts_of(policy.id)), self._letters)
 
     async def _ensure_scope(self, vm_id: UUID | None, project_id: UUID | None, *, caller: Caller) -> None:
         owner = replace(caller, shared={})  # A policy is about the own machines alone.

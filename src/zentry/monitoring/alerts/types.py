@@ -66,6 +66,7 @@ class Policy:
     vm_id: UUID | None
     project_id: UUID | None
     label_selector: str | None
+    notify_mail: bool
     created_at: datetime
     updated_at: datetime | None
     fence: int

@@ -92,7 +92,7 @@ class Dashboard(ReadModel):
     )
 
     overview: DashboardOverview
-    vm_summary: list[VMSummary] = Field(description="VMs that are not terminated, newest first, at most 500.")
+    vm_summary: list[VMSummary] = Field(description="VMs that are not terminated, newest first, at most 1000.")
     alerts: list[AlertResponse] = Field(description="The critical ones first, at most 100.")
     resource_utilization: ResourceUtilization
 
