@@ -19,6 +19,7 @@ ALL: Final = (
     "console",
     "sign_in",
     "metering",
+    "dashboard",
 )
 
 if __name__ == "__main__":
