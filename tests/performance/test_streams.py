@@ -31,6 +31,7 @@ EVENTS: Final = 4_000
 PER_SECOND: Final = 200
 CUTS: Final = 50
 _TICK_SECONDS: Final = 0.05
+_PAUSE_SECONDS: Final = 0.3
 _OPEN_AT_ONCE: Final = 50
 _FILES: Final = 8_192
 
@@ -70,7 +71,10 @@ class Client:
             headers = f"Host: test\r\nAuthorization: Bearer {self.token}\r\n{last}"
             self.writer.write(f"GET /events/stream?kind=test. HTTP/1.1\r\n{headers}\r\n".encode())
             head = await reader.readuntil(b"\r\n\r\n")
-            assert b" 200 " in head.split(b"\r\n")[0], head
+            if b" 200 " not in head.split(b"\r\n")[0]:
+                # The stream that was cut still counts until the server has noticed.
+                await asyncio.sleep(_PAUSE_SECONDS)
+                raise OSError("the stream was refused")
             self.connections += 1
         block: dict[str, str] = {}
         while line := (await reader.readline()).decode():
