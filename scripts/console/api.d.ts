@@ -261,7 +261,8 @@ export interface paths {
          * Show the dashboard
          * @description Read an overview of the account's VMs: counts, costs, load, and alerts.
          *
-         *     Alerts tell of low credit, VMs in error, trouble with hosts, and usage above 90 %.
+         *     Alerts tell of low credit, VMs in error, trouble with hosts, your alert policies that fire and are not silenced, and
+         *     usage above 90 %.
          */
         get: operations["get_dashboard"];
         put?: never;
@@ -4044,6 +4045,12 @@ export interface components {
              * @description Only VMs with these labels.
              */
             label_selector?: string | null;
+            /**
+             * Notify Mail
+             * @description Whether you are told by mail as well.
+             * @default false
+             */
+            notify_mail: boolean;
         } | {
             /** @constant */
             source?: "metric";
@@ -4104,6 +4111,11 @@ export interface components {
             /** Label Selector */
             label_selector: string | null;
             /**
+             * Notify Mail
+             * @description Whether you are told by mail beside the event.
+             */
+            notify_mail: boolean;
+            /**
              * Created At
              * Format: date-time
              */
@@ -4156,6 +4168,11 @@ export interface components {
              * @description How long before it is resolved.
              */
             resolve_after_seconds?: number | null;
+            /**
+             * Notify Mail
+             * @description Whether you are told by mail as well.
+             */
+            notify_mail?: boolean | null;
         };
         /**
          * AlertResponse
@@ -4186,7 +4203,7 @@ export interface components {
          * @description What an alert is about.
          * @enum {string}
          */
-        AlertType: "low_credit" | "vm_error" | "vm_lost_host" | "host_trouble" | "high_cpu" | "high_memory" | "high_disk" | "component";
+        AlertType: "low_credit" | "vm_error" | "vm_lost_host" | "host_trouble" | "high_cpu" | "high_memory" | "high_disk" | "component" | "policy";
         /**
          * AllocatedResources
          * @description What running machines hold.
@@ -5410,7 +5427,7 @@ export interface components {
             overview: components["schemas"]["DashboardOverview"];
             /**
              * Vm Summary
-             * @description VMs that are not terminated, newest first, at most 500.
+             * @description VMs that are not terminated, newest first, at most 1000.
              */
             vm_summary: components["schemas"]["VMSummary"][];
             /**
