@@ -23,12 +23,16 @@ RULES: Final = {
     "dark": ("color-contrast",),
     "phone": ("color-contrast", "scrollable-region-focusable", "target-size", "button-name", "link-name"),
 }
-# Resolves when no colour is on its way from one look to the other.
+# Resolves when no colour is on its way from one look to the other, or after a while where no frame is drawn.
 STILL: Final = """async () => {
-  do {
-    for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
-    await Promise.all(document.getAnimations().map((one) => one.finished.catch(() => undefined)));
-  } while (document.getAnimations().length > 0);
+  const pause = (time) => new Promise((done) => setTimeout(done, time));
+  const frame = () => Promise.race([new Promise(requestAnimationFrame), pause(100)]);
+  for (let tries = 0; tries < 10; tries++) {
+    await frame();
+    await frame();
+    if (document.getAnimations().length === 0) return;
+    await pause(20);
+  }
 }"""
 PHONE: Final[dict[str, Any]] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 # Every address of the console. A test compares it with the table in main.js.
