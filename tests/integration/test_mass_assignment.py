@@ -55,6 +55,8 @@ WITH_A_SECRET: Final = {
     "PUT /auth/email",
     "PUT /auth/password",
 }
+NAMED: Final = 50
+"""How many fields an error names; so each one that is sent is refused by its name."""
 NO_NUMBERS: Final = ("NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1" * 5_000)
 
 
@@ -72,11 +74,14 @@ async def test_no_write_takes_a_field_that_its_model_does_not_name(platform: Pla
     for operation in _writes(platform):
         body = {**(operation.example_body or {}), **ids}
         fitting = {name: value for name, value in body.items() if name in _properties(operation)}
-        for name in sorted({*columns, *TRAPS} - _properties(operation).keys()):
-            for value in ("admin", None):
-                answer = await _send(platform, operation, ids, ada, json.dumps({**fitting, name: value}))
+        names = sorted({*columns, *TRAPS} - _properties(operation).keys())
+        for value in ("admin", None):
+            for first in range(0, len(names), NAMED):
+                further = dict.fromkeys(names[first : first + NAMED], value)
+                answer = await _send(platform, operation, ids, ada, json.dumps({**fitting, **further}))
                 _refused(answer, operation)
-                assert [(error["field"], error["type"]) for error in _errors(answer)] == [(name, "extra_forbidden")]
+                told = [(error["field"], error["type"]) for error in _errors(answer)]
+                assert told == [(name, "extra_forbidden") for name in further], operation
 
     assert await contents(platform.database) == before
 
@@ -114,16 +119,16 @@ async def test_no_write_takes_a_number_that_is_none(platform: PlatformUnderTest)
     assert await contents(platform.database) == before
 
 
-@pytest.mark.parametrize("body", ["[]", "7", "true", '"text"', "[{{}}]", "[[{example}]]", "{example}{example}", ""])
-async def test_no_write_takes_what_is_not_one_object(platform: PlatformUnderTest, body: str) -> None:
+async def test_no_write_takes_what_is_not_one_object(platform: PlatformUnderTest) -> None:
     ada, ids = await _given(platform)
     before = await contents(platform.database)
 
     for operation in _writes(platform):
-        text = body.format(example=json.dumps({**(operation.example_body or {})}))
-        answer = await _send(platform, operation, ids, ada, text)
-        if text or operation.what["requestBody"].get("required"):
-            _refused(answer, operation)
+        example = json.dumps(operation.example_body or {})
+        bodies = ("[]", "7", "true", '"text"', "[{}]", f"[[{example}]]", f"{example}{example}")
+        needed = operation.what["requestBody"].get("required")
+        for body in (*bodies, "") if needed else bodies:
+            _refused(await _send(platform, operation, ids, ada, body), operation)
 
     assert await contents(platform.database) == before
 
@@ -144,7 +149,8 @@ async def test_no_write_takes_a_field_twice(platform: PlatformUnderTest) -> None
     assert await contents(platform.database) == before
 
 
-async def test_every_write_that_has_a_body_is_tried(platform: PlatformUnderTest) -> None:
+async def test_every_write_that_has_a_body_is_tried_and_forbids_further_fields(platform: PlatformUnderTest) -> None:
+    assert all((operation.body_schema or {})["additionalProperties"] is False for operation in _writes(platform))
     assert {str(operation) for operation in _writes(platform)} == {
         "POST /auth/account/deactivate",
         "POST /auth/account/delete",
@@ -207,20 +213,21 @@ async def test_every_write_that_has_a_body_is_tried(platform: PlatformUnderTest)
 
 async def test_the_bodies_that_the_traps_are_put_into_are_taken_without_them(platform: PlatformUnderTest) -> None:
     """Else every trap would be refused for another reason."""
+    ada, ids = await _given(platform)
+
     for operation in _writes(platform):
-        ada, ids = await _given(platform)
-        if str(operation) == "POST /ssh-keys":
-            await platform.client.delete(f"/ssh-keys/{ids['key_id']}", headers=ada.headers)
-
-        answer = await _send(platform, operation, ids, ada, _with(operation, ids))
-
-        assert answer.is_success or str(operation) in WITH_A_SECRET, answer.text
+        if not await _is_taken(platform, operation, ids, ada):
+            # What was written before is in its way, so it gets a place of its own.
+            ada, ids = await _given(platform)
+            assert await _is_taken(platform, operation, ids, ada) or str(operation) in WITH_A_SECRET, operation
 
 
-async def test_every_write_model_forbids_further_fields_in_the_document(platform: PlatformUnderTest) -> None:
-    for operation in _writes(platform):
-        assert operation.body_schema is not None
-        assert operation.body_schema["additionalProperties"] is False, operation
+async def _is_taken(platform: PlatformUnderTest, operation: Operation, ids: dict[str, str], ada: Account) -> bool:
+    if str(operation) == "POST /ssh-keys":
+        await platform.client.delete(f"/ssh-keys/{ids['key_id']}", headers=ada.headers)
+    taken = (await _send(platform, operation, ids, ada, _with(operation, ids))).is_success
+    await platform.settle()
+    return taken
 
 
 def _writes(platform: PlatformUnderTest) -> Iterator[Operation]:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import itertools
+import json
+import os
 import re
+import time
 import unicodedata
+from pathlib import Path
 from typing import Any, Final
 
 import jsonschema_rs
 import schemathesis
 from hypothesis import strategies as st
 from schemathesis.core.parameters import ParameterLocation
+from schemathesis.generation.meta import TestPhase
 
 _KEY: Final = re.compile(r"[!-~]{1,255}")
 _numbers: Final = itertools.count()
 _NOBODY: Final = "01890a5d-ac96-774b-bcce-b302099a8057"
+_given: Final = json.loads(Path(os.environ["FUZZING_GIVEN"]).read_text("utf-8"))
+_turns: Final[dict[str, list[dict[str, Any]]]] = _given["turns"]
+_ids: Final[dict[str, Any]] = {name: itertools.cycle(there) for name, there in _given["ids"].items()}
 _used: Final[set[str]] = set()
 _validators: Final[dict[str, Any]] = {}
 
@@ -40,8 +49,12 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """
     del context, kwargs
     if case.operation.path == "/admin/simulator/faults" and isinstance(case.body, dict):
-        # A rule for every call would end what the other operations can be tried with.
-        case.body = {**case.body, "vm_id": case.body.get("vm_id") or _NOBODY}
+        # A rule for what is there would end what the other operations can be tried with.
+        case.body = {**case.body, "vm_id": _NOBODY}
+    if case.meta is not None and case.meta.generation.mode.is_positive:
+        if case.meta.phase.name is TestPhase.EXAMPLES:
+            _name_what_is_there(case)
+        _take_turn(case)
     headers = case.meta.components.get(ParameterLocation.HEADER) if case.meta else None
     if "If-Match" in (case.headers or {}) and not (headers and headers.mode.is_negative):
         case.headers["If-Match"] = "*"
@@ -51,6 +64,37 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     if key in _used:
         key = case.headers["Idempotency-Key"] = f"{key[:200]}-{next(_numbers)}"
     _used.add(key)
+
+
+def _name_what_is_there(case: Any) -> None:
+    """Put ids of what is there into the place of those that the document's examples have."""
+    for part in (case.path_parameters, case.body):
+        if isinstance(part, dict):
+            part.update({name: next(_ids[name]) for name in part.keys() & _ids.keys()})
+
+
+def _take_turn(case: Any) -> None:
+    """Let a request that means to be right say what only a person could know."""
+    turns = _turns.get(case.operation.label)
+    if not turns:
+        return
+    turn = turns[0] if turns[0].get("again") else turns.pop(0)
+    if "token" in turn:
+        case.headers["Authorization"] = f"Bearer {turn['token']}"
+    if "secret" in turn:
+        turn = {**turn, "body": {"code": _one_time_code(turn["secret"])}}
+    if "path" in turn:
+        case.path_parameters = {**case.path_parameters, **turn["path"]}
+    if "body" in turn:
+        case.body = {**case.body, **turn["body"]}
+
+
+def _one_time_code(secret: str) -> str:
+    """Return the code that an authenticator shows now (RFC 6238)."""
+    counter = int(time.time()) // 30
+    digest = hmac.digest(base64.b32decode(secret), counter.to_bytes(8, "big"), "sha1")
+    offset = digest[-1] & 0xF
+    return f"{(int.from_bytes(digest[offset : offset + 4], 'big') & 0x7FFF_FFFF) % 1_000_000:06d}"
 
 
 @schemathesis.hook

@@ -17,7 +17,7 @@ from zentry.platform.errors import IdempotencyMismatch, InvalidInput, NotFound
 from zentry.platform.ids import parse_id
 from zentry.platform.money import InvalidAmount, from_credits, to_credits
 from zentry.platform.web import CallerDep, EdgeDep, raises
-from zentry.platform.wire import TITLE_PATTERN, APIResponse, ReadModel, WriteModel, fields_together, one_field_of
+from zentry.platform.wire import TITLE_PATTERN, WHOLE, APIResponse, ReadModel, WriteModel, fields_together, one_field_of
 
 router = APIRouter(prefix="/billing/budgets", tags=["Billing"])
 
@@ -46,7 +46,9 @@ class ThresholdWrite(WriteModel):
         Basis.ACTUAL,
         description="`actual`: charged and accrued. `forecast`: that and what runs, until the month's end.",
     )
-    percent: int | None = Field(None, ge=1, le=1000, description="Of the budget's amount; this or `amount`.")
+    percent: Annotated[int, Field(ge=1, le=1000), WHOLE] | None = Field(
+        None, description="Of the budget's amount; this or `amount`."
+    )
     amount: Amount | None = None
     action: Annotated[Action, Field(strict=False)] = Field(
         Action.NOTIFY,

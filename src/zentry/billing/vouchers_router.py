@@ -19,7 +19,7 @@ from zentry.platform.ids import parse_id
 from zentry.platform.money import InvalidAmount, from_credits, to_credits
 from zentry.platform.pagination import CURSOR_PATTERN, decode_cursor, encode_cursor
 from zentry.platform.web import AdminDep, CallerDep, EdgeDep, raises
-from zentry.platform.wire import GivenTime, ReadModel, WriteModel
+from zentry.platform.wire import WHOLE, GivenTime, ReadModel, WriteModel
 
 admin_router = APIRouter(prefix="/admin/vouchers", tags=["Administration"])
 router = APIRouter(prefix="/billing/vouchers", tags=["Billing"])
@@ -38,7 +38,9 @@ class VoucherCreate(WriteModel):
         description="Credits for each redemption, with at most six decimal places.",
         json_schema_extra={"multipleOf": 0.000001},
     )
-    max_redemptions: int = Field(1, ge=1, le=1_000_000, description="How many accounts may redeem it, each once.")
+    max_redemptions: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] = Field(
+        1, description="How many accounts may redeem it, each once."
+    )
     expires_at: GivenTime | None = Field(None, description="From when it is worth nothing; without it, never.")
     reason: str = Field(min_length=1, max_length=200, description="Shown in the list of vouchers.")
 

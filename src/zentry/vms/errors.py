@@ -164,6 +164,15 @@ class EngineCannot(Conflict):
         super().__init__(f"The engine that runs the VMs of this platform cannot {what}.")
 
 
+class TooManyFaults(Conflict):
+    """The simulated world has as many faults in force as it may."""
+
+    code = "TOO_MANY_FAULTS"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"There are {most} faults in force already; lift some first.", limit=most)
+
+
 class VMProtected(Conflict):
     """The machine is protected against deletion."""
 

@@ -15,7 +15,7 @@ from zentry.platform.errors import InvalidInput, NotAllowed, NotFound
 from zentry.platform.ids import parse_id
 from zentry.platform.web import AdminDep, EdgeDep, raises
 from zentry.platform.wire import APIResponse
-from zentry.vms.errors import EngineCannot
+from zentry.vms.errors import EngineCannot, TooManyFaults
 from zentry.vms.regions import Regions
 from zentry.vms.simulator_schemas import FaultResponse, FaultRule, HostChange, SimulatedHost, SimulatorResponse
 
@@ -70,7 +70,7 @@ async def change_host(host_name: HostName, body: HostChange, simulator: Simulato
     "/faults",
     summary="Add a fault",
     status_code=201,
-    responses=raises(InvalidInput, NotAllowed, NotFound, EngineCannot),
+    responses=raises(InvalidInput, NotAllowed, NotFound, EngineCannot, TooManyFaults),
 )
 async def add_fault(body: FaultRule, simulator: SimulatorDep) -> FaultResponse:
     """Let calls of the driver fail by a rule that every process keeps to. Administrators only.
@@ -84,7 +84,7 @@ async def add_fault(body: FaultRule, simulator: SimulatorDep) -> FaultResponse:
     if body.vm_id is not None and vm_id is None:
         raise NotFound("VM")
     if len(simulator.world.list_faults()) >= _MOST_FAULTS:
-        raise InvalidInput.at("", f"There are {_MOST_FAULTS} faults in force already; delete some first.")
+        raise TooManyFaults(_MOST_FAULTS)
     wanted = body.model_dump(exclude={"vm_id"})
     return _shown(simulator.world.add_fault(Rule(**wanted, vm_id=vm_id)))
 
