@@ -157,6 +157,10 @@ class Preparation:
             self._turns(operation, (self._as(self._guest(), {name: PASSWORD}) for _ in range(_ONCE)))
         for operation in ("PUT /auth/email", "POST /auth/second-factor"):
             self._turns(operation, [{**self._as(self._guest(), {"password": PASSWORD}), "again": True}])
+        # Nobody whom the fuzzer needs is suspended, and nobody else becomes an administrator who stays.
+        path = {"user_id": str(self._guest()["user"]["id"])}
+        for operation in ("POST {}/suspend", "PUT {}/role", "PATCH {}/quotas"):
+            self._turns(operation.format("/admin/users/{user_id}"), [{"path": path, "again": True}])
 
     def _take_turns_of_links(self) -> None:
         for n in range(_ONCE):
