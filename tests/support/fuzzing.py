@@ -94,18 +94,18 @@ class Preparation:
     def _make_machines(self) -> None:
         ids = self._given.ids
         ids["project_id"] = projects = [self._project(f"given {n}") for n in range(8)]
-        ids["vm_id"] = machines = [
-            str(self._post("/vms", {**_WISH, "name": f"given-{n}", "project_id": projects[n % 4]})["id"])
-            for n in range(16)
-        ]
-        for machine in machines[::2]:
-            assert self._post(f"/vms/{machine}/stop")["success"]
+        ids["vm_id"] = [self._machine(f"given-{n}", projects[n % 4], stopped=n % 2 == 0) for n in range(12)]
         ids["operation_id"] = [str(one["id"]) for one in self._ask("GET", "/operations?limit=50")["operations"]]
-        taken = [self._post(f"/vms/{machine}/snapshots", {"name": "given"}) for machine in machines[8:14:2]]
-        ids["snapshot_id"] = [str(one["id"]) for one in taken]
+        kept = [self._machine(f"kept-{n}", projects[4]) for n in range(3 * _ONCE)]
+        taken = [self._post(f"/vms/{machine}/snapshots", {"name": "given"}) for machine in kept]
+        paths = [{"vm_id": one["vm_id"], "snapshot_id": one["id"]} for one in taken]
+        ids["snapshot_id"] = [path["snapshot_id"] for path in paths[:_ONCE]]
         self._turns(
-            "POST /vms/{vm_id}/snapshots/{snapshot_id}/restore",
-            ({"path": {"vm_id": one["vm_id"], "snapshot_id": one["id"]}} for one in taken),
+            "POST /vms/{vm_id}/snapshots/{snapshot_id}/restore", ({"path": one} for one in paths[_ONCE:][:_ONCE])
+        )
+        self._turns(
+            "DELETE /snapshots/{snapshot_id}",
+            ({"path": {"snapshot_id": one["snapshot_id"]}} for one in paths[2 * _ONCE :]),
         )
         ids["record_id"] = self._until(
             lambda: [str(one["id"]) for one in self._ask("GET", "/billing/history?action_type=vm_create")["items"]]
@@ -157,9 +157,10 @@ class Preparation:
             self._turns(operation, (self._as(self._guest(), {name: PASSWORD}) for _ in range(_ONCE)))
         for operation in ("PUT /auth/email", "POST /auth/second-factor"):
             self._turns(operation, [{**self._as(self._guest(), {"password": PASSWORD}), "again": True}])
-        # Nobody whom the fuzzer needs is suspended, and nobody else becomes an administrator who stays.
+        self._turns("DELETE /auth/sessions", [{**self._as(self._guest()), "again": True}])
+        # Nobody whom the fuzzer needs is suspended or signed out, and nobody else becomes an administrator who stays.
         path = {"user_id": str(self._guest()["user"]["id"])}
-        for operation in ("POST {}/suspend", "PUT {}/role", "PATCH {}/quotas"):
+        for operation in ("POST {}/suspend", "POST {}/sign-out", "PUT {}/role", "PATCH {}/quotas"):
             self._turns(operation.format("/admin/users/{user_id}"), [{"path": path, "again": True}])
 
     def _take_turns_of_links(self) -> None:
@@ -226,8 +227,7 @@ class Preparation:
         ):
             for n in range(_ONCE):
                 name = f"late-{len(self._given.turns)}-{n}"
-                machine = str(self._post("/vms", {**_WISH, "name": name, "project_id": project})["id"])
-                assert self._post(f"/vms/{machine}/stop")["success"]
+                machine = self._machine(name, project)
                 fault = {"action": "ensure_running", "kind": "unavailable", "vm_id": machine, "count": None}
                 self._post("/admin/simulator/faults", fault)
                 started = self._client.post(f"/vms/{machine}/start", headers=self._owner)
@@ -252,6 +252,11 @@ class Preparation:
         person = {"email": email, "name": "Given", "password": PASSWORD}
         return dict(_ok(self._client.post("/auth/signup", json=person)))
 
+    def _machine(self, name: str, project: str, *, stopped: bool = True) -> str:
+        machine = str(self._post("/vms", {**_WISH, "name": name, "project_id": project})["id"])
+        assert not stopped or self._post(f"/vms/{machine}/stop")["success"]
+        return machine
+
     def _project(self, name: str) -> str:
         return str(self._post("/projects", {"name": name})["id"])
 
@@ -273,7 +278,7 @@ class Preparation:
         return {"project_id": project}, guest
 
     def _post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        return self._ask("POST", path, body)
+        return dict(self._ask("POST", path, body))
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None, *, token: str = "") -> Any:
         headers = {"Authorization": f"Bearer {token}"} if token else {**self._owner, "Prefer": "wait=10"}
