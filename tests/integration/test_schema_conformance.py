@@ -27,7 +27,7 @@ from zentry.wiring import open_platform
 HOOKS: Final = Path(__file__).parents[1] / "support" / "schemathesis_hooks.py"
 SCHEMATHESIS: Final = Path(sys.prefix) / "bin" / "schemathesis"
 SETTINGS: Final[dict[str, Any]] = {
-    "security": {"bcrypt_cost": 4, "login_failures": 100},
+    "security": {"bcrypt_cost": 4, "login_failures": 100, "proof_seconds": 86_400},
     "limits": {
         "signin_per_minute": 0,
         "writes_per_minute": 0,

@@ -96,7 +96,8 @@ class Preparation:
         ids["project_id"] = projects = [self._project(f"given {n}") for n in range(8)]
         ids["vm_id"] = [self._machine(f"given-{n}", projects[n % 4], stopped=n % 2 == 0) for n in range(12)]
         ids["operation_id"] = [str(one["id"]) for one in self._ask("GET", "/operations?limit=50")["operations"]]
-        kept = [self._machine(f"kept-{n}", projects[4]) for n in range(3 * _ONCE)]
+        project = self._project("kept")  # It is not among those that the fuzzer deletes.
+        kept = [self._machine(f"kept-{n}", project) for n in range(3 * _ONCE)]
         taken = [self._post(f"/vms/{machine}/snapshots", {"name": "given"}) for machine in kept]
         paths = [{"vm_id": one["vm_id"], "snapshot_id": one["id"]} for one in taken]
         ids["snapshot_id"] = [path["snapshot_id"] for path in paths[:_ONCE]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, product
 from random import Random
 from uuid import UUID
 
@@ -84,14 +84,15 @@ def _goes_the_same(seed: int) -> None:
 
 
 def test_the_credit_ends_in_the_second_in_which_the_first_machine_is_stopped() -> None:
-    for seed in range(60):
+    for seed, more in product(range(60), (0, 1_000_000, 30_000_000)):
         account = _account(seed)
+        account.available += more
 
         expected = credit_ends_at(account, START, within=timedelta(days=7))
         account.advance(START + timedelta(days=7))
 
         stopped = [entry.at for entry in account.journal if isinstance(entry, Exhausted)]
-        assert expected == min(stopped, default=None), f"seed {seed}"
+        assert expected == min(stopped, default=None), f"seed {seed}, {more} more"
 
 
 @pytest.mark.parametrize("first", ORDERS)
