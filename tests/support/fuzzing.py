@@ -158,6 +158,8 @@ class Preparation:
             self._turns(operation, (self._as(self._guest(), {name: PASSWORD}) for _ in range(_ONCE)))
         for operation in ("PUT /auth/email", "POST /auth/second-factor"):
             self._turns(operation, [{**self._as(self._guest(), {"password": PASSWORD}), "again": True}])
+        proof = {"password": PASSWORD, "code": None}
+        self._turns("POST /auth/reauthenticate", [{**self._as(self._guest(), proof), "again": True}])
         self._turns("DELETE /auth/sessions", [{**self._as(self._guest()), "again": True}])
         # Nobody whom the fuzzer needs is suspended or signed out, and nobody else becomes an administrator who stays.
         path = {"user_id": str(self._guest()["user"]["id"])}
