@@ -149,7 +149,7 @@ async def test_no_write_takes_a_field_twice(platform: PlatformUnderTest) -> None
     assert await contents(platform.database) == before
 
 
-async def test_every_write_that_has_a_body_is_tried_and_forbids_further_fields(platform: PlatformUnderTest) -> None:
+async def test_every_write_that_has_a_body_is_tried(platform: PlatformUnderTest) -> None:
     assert all((operation.body_schema or {})["additionalProperties"] is False for operation in _writes(platform))
     assert {str(operation) for operation in _writes(platform)} == {
         "POST /auth/account/deactivate",
