@@ -12154,17 +12154,17 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only machines in this state. */
-                status?: components["schemas"]["VMStatus"] | null;
+                status?: components["schemas"]["VMStatus"];
                 /** @description Only machines of this project. */
-                project_id?: string | null;
+                project_id?: string;
                 /** @description Only names that contain this. */
-                name?: string | null;
+                name?: string;
                 /** @description Only machines whose labels meet all of these: `key=value`, `key!=value`, `key in (a,b)`, `key notin (a,b)`, `key`, `!key`, parted by commas. */
-                label_selector?: string | null;
+                label_selector?: string;
                 /** @description Machines per page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -12206,9 +12206,9 @@ export interface operations {
             };
             header?: {
                 /** @description `wait=SECONDS` (at most 30) or `respond-async` (RFC 7240). */
-                Prefer?: string | null;
+                Prefer?: string;
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -12434,11 +12434,11 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description `wait=SECONDS` (at most 30) or `respond-async` (RFC 7240). */
-                Prefer?: string | null;
+                Prefer?: string;
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
                 /** @description `ETag` of the version that is meant; 412 when it is another by now. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Id of a VM. */
@@ -12524,9 +12524,9 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
                 /** @description `ETag` of the version that is meant; 412 when it is another by now. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Id of a VM. */
@@ -12612,11 +12612,11 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description `wait=SECONDS` (at most 30) or `respond-async` (RFC 7240). */
-                Prefer?: string | null;
+                Prefer?: string;
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
                 /** @description `ETag` of the version that is meant; 412 when it is another by now. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Id of a VM. */
@@ -12723,11 +12723,11 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description `wait=SECONDS` (at most 30) or `respond-async` (RFC 7240). */
-                Prefer?: string | null;
+                Prefer?: string;
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
                 /** @description `ETag` of the version that is meant; 412 when it is another by now. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Id of a VM. */
@@ -12816,11 +12816,11 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description `wait=SECONDS` (at most 30) or `respond-async` (RFC 7240). */
-                Prefer?: string | null;
+                Prefer?: string;
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
                 /** @description `ETag` of the version that is meant; 412 when it is another by now. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Id of a VM. */
@@ -13274,13 +13274,13 @@ export interface operations {
                 /** @description json, or csv: a line for each step. */
                 format?: "json" | "csv";
                 /** @description Which metrics; all of them where none is named. */
-                metrics?: components["schemas"]["Metric"][] | null;
+                metrics?: components["schemas"]["Metric"][];
                 /** @description From when on; by default a day before the end. */
-                start?: (string | unknown | unknown) | null;
+                start?: string | unknown | unknown;
                 /** @description Until when; by default now. */
-                end?: (string | unknown | unknown) | null;
+                end?: string | unknown | unknown;
                 /** @description Width of a step in seconds; by default there are some 200 steps. */
-                step?: number | null;
+                step?: number;
                 /** @description What becomes of the samples of a step. */
                 aggregation?: components["schemas"]["Aggregation"];
                 /** @description Whether to show the period of the same length before as well. */
@@ -13350,13 +13350,13 @@ export interface operations {
                 /** @description json, or csv: a line for each step. */
                 format?: "json" | "csv";
                 /** @description Which metrics; all of them where none is named. */
-                metrics?: components["schemas"]["Metric"][] | null;
+                metrics?: components["schemas"]["Metric"][];
                 /** @description From when on; by default a day before the end. */
-                start?: (string | unknown | unknown) | null;
+                start?: string | unknown | unknown;
                 /** @description Until when; by default now. */
-                end?: (string | unknown | unknown) | null;
+                end?: string | unknown | unknown;
                 /** @description Width of a step in seconds; by default there are some 200 steps. */
-                step?: number | null;
+                step?: number;
                 /** @description What becomes of the samples of a step. */
                 aggregation?: components["schemas"]["Aggregation"];
                 /** @description Whether to show the period of the same length before as well. */
@@ -13426,13 +13426,13 @@ export interface operations {
                 /** @description json, or csv: a line for each step. */
                 format?: "json" | "csv";
                 /** @description Which metrics; all of them where none is named. */
-                metrics?: components["schemas"]["Metric"][] | null;
+                metrics?: components["schemas"]["Metric"][];
                 /** @description From when on; by default a day before the end. */
-                start?: (string | unknown | unknown) | null;
+                start?: string | unknown | unknown;
                 /** @description Until when; by default now. */
-                end?: (string | unknown | unknown) | null;
+                end?: string | unknown | unknown;
                 /** @description Width of a step in seconds; by default there are some 200 steps. */
-                step?: number | null;
+                step?: number;
                 /** @description What becomes of the samples of a step. */
                 aggregation?: components["schemas"]["Aggregation"];
                 /** @description Whether to show the period of the same length before as well. */
@@ -13578,11 +13578,11 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only changes of this policy. */
-                policy_id?: string | null;
+                policy_id?: string;
                 /** @description Changes per page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -13646,7 +13646,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -13755,7 +13755,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of an alert policy. */
@@ -13805,7 +13805,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of an alert policy. */
@@ -13879,7 +13879,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of an alert policy. */
@@ -13958,7 +13958,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -14029,7 +14029,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a silence. */
@@ -14105,7 +14105,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -14247,9 +14247,9 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
                 /** @description `ETag` of the version that is meant; 412 when it is another by now. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Id of a project. */
@@ -14343,9 +14343,9 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
                 /** @description `ETag` of the version that is meant; 412 when it is another by now. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Id of a project. */
@@ -14498,7 +14498,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a project. */
@@ -14568,7 +14568,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a project. */
@@ -14700,7 +14700,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a project. */
@@ -14793,7 +14793,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a project. */
@@ -14867,7 +14867,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a project. */
@@ -14928,7 +14928,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -15037,7 +15037,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a project. */
@@ -15111,7 +15111,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a project. */
@@ -15170,7 +15170,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a project. */
@@ -15354,11 +15354,11 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description `wait=SECONDS` (at most 30) or `respond-async` (RFC 7240). */
-                Prefer?: string | null;
+                Prefer?: string;
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
                 /** @description `ETag` of the version that is meant; 412 when it is another by now. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Id of a VM. */
@@ -15459,11 +15459,11 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description `wait=SECONDS` (at most 30) or `respond-async` (RFC 7240). */
-                Prefer?: string | null;
+                Prefer?: string;
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
                 /** @description `ETag` of the version that is meant; 412 when it is another by now. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Id of a VM. */
@@ -15565,7 +15565,7 @@ export interface operations {
                 /** @description Snapshots per page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -15633,9 +15633,9 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description `wait=SECONDS` (at most 30) or `respond-async` (RFC 7240). */
-                Prefer?: string | null;
+                Prefer?: string;
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a snapshot. */
@@ -15750,9 +15750,9 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description `wait=SECONDS` (at most 30) or `respond-async` (RFC 7240). */
-                Prefer?: string | null;
+                Prefer?: string;
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a VM. */
@@ -15844,11 +15844,11 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description `wait=SECONDS` (at most 30) or `respond-async` (RFC 7240). */
-                Prefer?: string | null;
+                Prefer?: string;
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
                 /** @description `ETag` of the version that is meant; 412 when it is another by now. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description Id of a VM. */
@@ -16034,7 +16034,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -16134,7 +16134,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of an SSH key. */
@@ -16200,7 +16200,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of an SSH key. */
@@ -16276,7 +16276,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -16385,7 +16385,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a template. */
@@ -16435,7 +16435,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a template. */
@@ -16663,7 +16663,7 @@ export interface operations {
             };
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `ENGINE_CANNOT`: The engine that runs the machines is not able to do this. */
+            /** @description `ENGINE_CANNOT`: The engine that runs the machines is not able to do this.; `TOO_MANY_FAULTS`: The simulated world has as many faults in force as it may. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -16813,17 +16813,17 @@ export interface operations {
                 /** @description Lines per page. */
                 limit?: number;
                 /** @description Only lines of this type. */
-                action_type?: components["schemas"]["ActionType"] | null;
+                action_type?: components["schemas"]["ActionType"];
                 /** @description Only lines of this machine. */
-                vm_id?: string | null;
+                vm_id?: string;
                 /** @description Only lines of this project. */
-                project_id?: string | null;
+                project_id?: string;
                 /** @description Only lines from this day or time on. */
-                start_date?: (string | unknown | unknown) | null;
+                start_date?: string | unknown | unknown;
                 /** @description Only lines until this day or time. */
-                end_date?: (string | unknown | unknown) | null;
+                end_date?: string | unknown | unknown;
                 /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -16853,7 +16853,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -17228,7 +17228,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description The refresh token, for clients that cannot send a body. */
-                refresh_token?: string | null;
+                refresh_token?: string;
             };
             header?: never;
             path?: never;
@@ -17415,9 +17415,9 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
                 /** @description `ETag` of the version that is meant; 412 when it is another by now. */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path?: never;
             cookie?: never;
@@ -17536,7 +17536,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -17583,7 +17583,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a session. */
@@ -18560,7 +18560,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -18678,7 +18678,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a personal access token. */
@@ -18728,7 +18728,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a personal access token. */
@@ -18888,15 +18888,15 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only operations of this VM. */
-                vm_id?: string | null;
+                vm_id?: string;
                 /** @description Only operations in this state. */
-                status?: components["schemas"]["OperationStatus"] | null;
+                status?: components["schemas"]["OperationStatus"];
                 /** @description Only operations of this kind. */
-                kind?: string | null;
+                kind?: string;
                 /** @description Operations per page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -18966,13 +18966,13 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only operations in this state. */
-                status?: components["schemas"]["OperationStatus"] | null;
+                status?: components["schemas"]["OperationStatus"];
                 /** @description Only operations of this kind. */
-                kind?: string | null;
+                kind?: string;
                 /** @description Operations per page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
+                cursor?: string;
             };
             header?: never;
             path: {
@@ -19014,9 +19014,9 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description `wait=SECONDS` (at most 30) or `respond-async` (RFC 7240). */
-                Prefer?: string | null;
+                Prefer?: string;
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of an operation. */
@@ -19095,23 +19095,23 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only kinds that begin so; may be given several times. */
-                kind?: string[] | null;
+                kind?: string[];
                 /** @description Events of this project, whoever's they are; else your own. */
-                project_id?: string | null;
+                project_id?: string;
                 /** @description Only events of this VM, project or other thing. */
-                resource_id?: string | null;
+                resource_id?: string;
                 /** @description Only what this account asked for. */
-                actor_id?: string | null;
+                actor_id?: string;
                 /** @description Only events from this day or time on. */
-                since?: (string | unknown | unknown) | null;
+                since?: string | unknown | unknown;
                 /** @description Only events before this day or time. */
-                until?: (string | unknown | unknown) | null;
+                until?: string | unknown | unknown;
                 /** @description Which come first. */
                 order?: components["schemas"]["Order"];
                 /** @description Most to return. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
-                cursor?: number | null;
+                cursor?: number;
             };
             header?: never;
             path?: never;
@@ -19149,15 +19149,15 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only kinds that begin so; may be given several times. */
-                kind?: string[] | null;
+                kind?: string[];
                 /** @description Events of this project, whoever's they are; else your own. */
-                project_id?: string | null;
+                project_id?: string;
                 /** @description Only events of this VM, project or other thing. */
-                resource_id?: string | null;
+                resource_id?: string;
             };
             header?: {
                 /** @description Go on behind this position; 0 replays all that is kept. Without it, from now on. */
-                "last-event-id"?: string | null;
+                "last-event-id"?: string;
             };
             path?: never;
             cookie?: never;
@@ -19227,7 +19227,7 @@ export interface operations {
                 /** @description Most to return. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
-                cursor?: number | null;
+                cursor?: number;
             };
             header?: never;
             path: {
@@ -19295,7 +19295,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -19404,7 +19404,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a webhook. */
@@ -19454,7 +19454,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a webhook. */
@@ -19519,7 +19519,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a webhook. */
@@ -19572,7 +19572,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a webhook. */
@@ -19633,11 +19633,11 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only deliveries in this state. */
-                status?: components["schemas"]["DeliveryStatus"] | null;
+                status?: components["schemas"]["DeliveryStatus"];
                 /** @description Deliveries per page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
+                cursor?: string;
             };
             header?: never;
             path: {
@@ -19719,7 +19719,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a webhook. */
@@ -19809,7 +19809,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of an account. */
@@ -19891,13 +19891,13 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only what concerns this account. */
-                user_id?: string | null;
+                user_id?: string;
                 /** @description Only what concerns this resource. */
-                resource_id?: string | null;
+                resource_id?: string;
                 /** @description Most to return. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
-                cursor?: number | null;
+                cursor?: number;
             };
             header?: never;
             path?: never;
@@ -19981,15 +19981,15 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only lines of this type. */
-                action_type?: components["schemas"]["ActionType"] | null;
+                action_type?: components["schemas"]["ActionType"];
                 /** @description Only lines of this machine. */
-                vm_id?: string | null;
+                vm_id?: string;
                 /** @description Only lines of this project. */
-                project_id?: string | null;
+                project_id?: string;
                 /** @description Only lines from this day or time on. */
-                start_date?: (string | unknown | unknown) | null;
+                start_date?: string | unknown | unknown;
                 /** @description Only lines until this day or time. */
-                end_date?: (string | unknown | unknown) | null;
+                end_date?: string | unknown | unknown;
             };
             header?: never;
             path?: never;
@@ -20256,11 +20256,11 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only charges of this project. */
-                project_id?: string | null;
+                project_id?: string;
                 /** @description Only charges from this day or time on. */
-                start_date?: (string | unknown | unknown) | null;
+                start_date?: string | unknown | unknown;
                 /** @description Only charges until this day or time. */
-                end_date?: (string | unknown | unknown) | null;
+                end_date?: string | unknown | unknown;
             };
             header?: never;
             path?: never;
@@ -20300,11 +20300,11 @@ export interface operations {
                 /** @description What to add up by. */
                 group_by?: components["schemas"]["GroupBy"];
                 /** @description Add up by the values of this label, whatever `group_by` says. With `group_by=label` and no key all is in one group without a value. */
-                label_key?: string | null;
+                label_key?: string;
                 /** @description From this day or time on; without it, 30 days before the end. */
-                start_date?: (string | unknown | unknown) | null;
+                start_date?: string | unknown | unknown;
                 /** @description Until this day or time; without it, now. */
-                end_date?: (string | unknown | unknown) | null;
+                end_date?: string | unknown | unknown;
                 /** @description Groups at most. */
                 limit?: number;
             };
@@ -20362,7 +20362,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -20471,7 +20471,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a budget. */
@@ -20545,7 +20545,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a budget. */
@@ -20595,7 +20595,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -20659,7 +20659,7 @@ export interface operations {
                 /** @description Vouchers per page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -20698,7 +20698,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -20769,7 +20769,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a voucher. */
@@ -20828,7 +20828,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a line of somebody's history. */
@@ -20955,7 +20955,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
@@ -21035,7 +21035,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Version of a price list. */
@@ -21101,7 +21101,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of an account. */
@@ -21175,7 +21175,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of an account. */
@@ -21257,15 +21257,15 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only the account of this address, in any case. */
-                email?: string | null;
+                email?: string;
                 /** @description Only accounts with this role. */
-                role?: components["schemas"]["Role"] | null;
+                role?: components["schemas"]["Role"];
                 /** @description Only accounts that are shut out, or only the others. */
-                suspended?: boolean | null;
+                suspended?: boolean;
                 /** @description Accounts per page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -21351,7 +21351,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of an account. */
@@ -21434,7 +21434,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of an account. */
@@ -21504,7 +21504,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of an account. */
@@ -21574,7 +21574,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of an account. */
@@ -21644,7 +21644,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of an account. */
@@ -21727,7 +21727,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of an account. */
@@ -21801,7 +21801,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of a project. */
@@ -21874,17 +21874,17 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only operations for which this account pays. */
-                user_id?: string | null;
+                user_id?: string;
                 /** @description Only operations of this VM. */
-                vm_id?: string | null;
+                vm_id?: string;
                 /** @description Only operations in this state. */
-                status?: components["schemas"]["OperationStatus"] | null;
+                status?: components["schemas"]["OperationStatus"];
                 /** @description Only operations of this kind. */
-                kind?: string | null;
+                kind?: string;
                 /** @description Operations per page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
-                cursor?: string | null;
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -21923,7 +21923,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of an operation. */
@@ -21994,7 +21994,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key has one effect, for 24 hours. */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path: {
                 /** @description Id of an operation. */
@@ -22661,7 +22661,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only this component. */
-                component?: string | null;
+                component?: string;
                 /** @description Length of the period in hours, up to now. */
                 hours?: number;
             };
@@ -22861,7 +22861,7 @@ export interface operations {
                 /** @description Most versions to return. */
                 limit?: number;
                 /** @description Only this version. */
-                version?: string | null;
+                version?: string;
             };
             header?: never;
             path?: never;
@@ -22902,7 +22902,7 @@ export interface operations {
                 /** @description Version that it uses. */
                 version: string;
                 /** @description Name and version of the client. */
-                client_info?: string | null;
+                client_info?: string;
             };
             header?: never;
             path?: never;
