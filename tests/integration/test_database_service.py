@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -71,10 +72,15 @@ async def test_a_server_that_is_away_is_unhealthy_and_its_password_stays_unsaid(
 async def test_a_file_that_cannot_be_opened_is_unhealthy(tmp_path: Path) -> None:
     database = connect(f"sqlite:///{tmp_path / 'missing' / 'test.db'}")
 
+    threads = set(threading.enumerate())
+
     health = await DatabaseService(database, Migrations(database)).health_check()
 
     assert health.status == "unhealthy"
     await database.close()
+    # The driver's thread ends by itself after a failure, and tells the loop so: the loop must be there still.
+    for thread in set(threading.enumerate()) - threads:
+        await asyncio.to_thread(thread.join, 10)
 
 
 async def test_the_look_at_the_health_ends_in_time_when_every_connection_is_taken(

@@ -181,6 +181,7 @@ async def _account(platform: PlatformUnderTest, account: Account) -> None:
     await client.post("/auth/refresh", json={"refresh_token": account.tokens["refresh_token"]})
     await client.post("/auth/refresh", json={"refresh_token": account.tokens["refresh_token"]})
     other = (await client.post("/auth/login", json=credentials)).json()
+    await client.post("/auth/reauthenticate", json={"password": PASSWORD}, headers=account.headers)
     made = await client.post("/auth/tokens", json={"name": "a", "scopes": ["vms:read"]}, headers=account.headers)
     await client.get("/vms", headers={"Authorization": f"Bearer {made.json()['token']}"})
     path = f"/auth/tokens/{made.json()['id']}"

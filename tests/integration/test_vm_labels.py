@@ -58,7 +58,9 @@ async def test_a_change_is_recorded_with_what_it_named(platform: PlatformUnderTe
 
     async with platform.database.read() as tx:
         query = sa.select(events.c.data).where(events.c.kind == "vm.changed", events.c.resource_id == UUID(vm["id"]))
-        assert (await tx.execute(query)).scalars().all() == [{"changed": ["name", "labels"]}]
+        assert (await tx.execute(query)).scalars().all() == [
+            {"changed": ["name", "labels"], "before": {"name": vm["name"]}, "after": {"name": "other"}}
+        ]
 
 
 async def test_a_rename_to_a_taken_name_is_refused_and_the_own_name_is_not(platform: PlatformUnderTest) -> None:

@@ -34,6 +34,7 @@ NOBODY: Final = UUID(int=0)
 """Whose account an unknown e-mail is."""
 
 _ANY_NUMBER: Final = 2**31 - 1
+_NO_EMAIL: Final = ""
 _RESET_REMEMBERED: Final = timedelta(minutes=1)
 _ADDRESSES_LOOKED_AT: Final = 200
 
@@ -72,10 +73,11 @@ class PasswordProof:
     async def of_email(self, email: str, password: str, *, client: Client) -> Proven:
         """Return whose e-mail and password these are, or raise `WrongCredentials` for either reason."""
         address = find_email(email)
-        email_key = email.strip().casefold() if address is None else address.key
+        # What is no e-mail is looked for as well, under a key that no account has and that every database takes.
+        key = _NO_EMAIL if address is None else address.key
         async with self._database.work() as tx:
-            found = await UserRepository(tx).find_credentials(email_key)
-            counted = await self._count(tx, email_key, found, client)
+            found = await UserRepository(tx).find_credentials(key)
+            counted = await self._count(tx, email.strip().casefold() if address is None else key, found, client)
         counted.ensure_admitted()  # Counted and committed before it is refused.
         is_right = await self._hasher.verify(password, None if found is None else found.hashed_password)
         if found is None or not is_right:
@@ -110,8 +112,9 @@ class PasswordProof:
             return _Counted((), await _seconds_until_forgotten(tx, here))
         if await self._is_known(tx, NOBODY if found is None else found.user_id, client):
             # The owner at home leaves the count of strangers as it is, and has one of its own that refuses nothing.
-            await failures.count(failure_keys(of, "home")[0], limit=_ANY_NUMBER, pause=self._pause)
-            return _Counted((here,))
+            home = failure_keys(of, "home")[0]
+            await failures.count(home, limit=_ANY_NUMBER, pause=self._pause)
+            return _Counted((here, home))
         if not await failures.count(everywhere, limit=MOST_GUESSES, pause=GUESSES_FORGOTTEN):
             return _Counted((), await _seconds_until_forgotten(tx, everywhere))
         return _Counted((here, everywhere))
