@@ -33,6 +33,7 @@ _log = structlog.get_logger(__name__)
 
 def run(settings: Settings, *, api: bool, worker: bool, migrate: bool, time_scale: float | None = None) -> None:
     """Run until told to stop."""
+    gc.disable()  # What the start makes is there to stay: to look through it again and again is a sixth of the start.
     _stop_at_once_on_signals()
     configure_logging(settings.log)
     ensure_safe(settings)
@@ -140,6 +141,7 @@ def tune_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
+    gc.enable()
 
 
 def _announce_api(settings: Settings, url: str, clock: Clock, *, alone: bool) -> None:
