@@ -128,7 +128,10 @@ def test_people_are_told_of_what_happens(console: ConsoleUnderTest) -> None:
     dialog.get_by_role("button", name="Money").click()
     dialog.get_by_label("It fires when it is").select_option("below")
     dialog.get_by_label("Threshold").fill("5")
-    dialog.get_by_role("button", name="Add policy").click()
+    dialog.get_by_label("Tell me by mail").check()
+    with page.expect_request(lambda request: request.method == "POST") as added:
+        dialog.get_by_role("button", name="Add policy").click()
+    assert (added.value.post_data_json or {})["notify_mail"] is True
     _act(page, PAYLOAD, "Fire a test")
     expect(page.get_by_role("listitem").filter(has_text="a test")).to_contain_text(PAYLOAD)
     _act(page, PAYLOAD, "Silence")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Final, cast
 from uuid import UUID
 
@@ -27,11 +27,26 @@ _MAX_PAGE: Final = 500
 UserId = Annotated[str, Path(description="Id of an account.", examples=["01936b5c-1a2b-7c3d-8e4f-5a6b7c8d9e0f"])]
 
 
-async def _forget(request: Request) -> Callable[[UUID], None]:
-    return cast("Callable[[UUID], None]", request.app.state.forget_caller)
+class Act:
+    """Does something to an account, once for each key, and answers with the account as it is then."""
+
+    def __init__(self, request: Request, response: Response, edge: EdgeDep, once: OnceDep) -> None:
+        self._forget = cast("Callable[[UUID], None]", request.app.state.forget_caller)
+        self._response = response
+        self._edge = edge
+        self._once = once
+
+    async def __call__(self, does: Callable[[AccountAdministration], Awaitable[UUID]]) -> AdministeredUserResponse:
+        """Do it in a transaction; what was remembered of the account in this process is forgotten after it."""
+        async with self._edge.work() as tx:
+            service = self._edge.service(AccountAdministration, tx)
+            user = await service.get_user(await self._once.resource(tx, lambda: does(service)))
+        self._forget(user.id)
+        self._response.headers.update(self._once.headers)
+        return AdministeredUserResponse.of(user)
 
 
-ForgetDep = Annotated[Callable[[UUID], None], Depends(_forget)]
+ActDep = Annotated[Act, Depends()]
 _ACTS: Final = raises(InvalidInput, NotAllowed, NotFound, IdempotencyMismatch)
 _ACTS_ON_ADMINISTRATORS: Final = raises(InvalidInput, NotAllowed, NotFound, LastAdministrator, IdempotencyMismatch)
 
@@ -75,54 +90,30 @@ async def get_user(user_id: UserId, _admin: AdminDep, edge: EdgeDep) -> Administ
 async def suspend_user(
     user_id: UserId,
     body: Suspension,
-    response: Response,
     admin: AdminDep,
-    edge: EdgeDep,
-    once: OnceDep,
-    forget: ForgetDep,
+    act: ActDep,
 ) -> AdministeredUserResponse:
     """Shut an account out and sign it out everywhere, within a second. Administrators only.
 
     Its VMs go on and are paid for, unless `stop_vms` stops them. Nothing is deleted.
     """
-    async with edge.work() as tx:
-        service = edge.service(AccountAdministration, tx)
 
-        async def suspend() -> UUID:
-            return await service.suspend(parse_id(user_id), reason=body.reason, stop_vms=body.stop_vms, caller=admin)
+    async def suspend(service: AccountAdministration) -> UUID:
+        return await service.suspend(parse_id(user_id), reason=body.reason, stop_vms=body.stop_vms, caller=admin)
 
-        user = await service.get_user(await once.resource(tx, suspend))
-    forget(user.id)
-    response.headers.update(once.headers)
-    return AdministeredUserResponse.of(user)
+    return await act(suspend)
 
 
 @router.post("/{user_id}/resume", summary="Resume an account", responses=_ACTS)
-async def resume_user(
-    user_id: UserId, response: Response, admin: AdminDep, edge: EdgeDep, once: OnceDep, forget: ForgetDep
-) -> AdministeredUserResponse:
+async def resume_user(user_id: UserId, admin: AdminDep, act: ActDep) -> AdministeredUserResponse:
     """Let a suspended account in again. VMs that were stopped stay so. Administrators only."""
-    async with edge.work() as tx:
-        service = edge.service(AccountAdministration, tx)
-        user = await service.get_user(await once.resource(tx, lambda: service.resume(parse_id(user_id), caller=admin)))
-    forget(user.id)
-    response.headers.update(once.headers)
-    return AdministeredUserResponse.of(user)
+    return await act(lambda service: service.resume(parse_id(user_id), caller=admin))
 
 
 @router.post("/{user_id}/sign-out", summary="Sign an account out", responses=_ACTS)
-async def sign_out_user(
-    user_id: UserId, response: Response, admin: AdminDep, edge: EdgeDep, once: OnceDep, forget: ForgetDep
-) -> AdministeredUserResponse:
+async def sign_out_user(user_id: UserId, admin: AdminDep, act: ActDep) -> AdministeredUserResponse:
     """End every session of an account, within a second. It can log in again. Administrators only."""
-    async with edge.work() as tx:
-        service = edge.service(AccountAdministration, tx)
-        user = await service.get_user(
-            await once.resource(tx, lambda: service.sign_out(parse_id(user_id), caller=admin))
-        )
-    forget(user.id)
-    response.headers.update(once.headers)
-    return AdministeredUserResponse.of(user)
+    return await act(lambda service: service.sign_out(parse_id(user_id), caller=admin))
 
 
 @router.post(
@@ -131,21 +122,12 @@ async def sign_out_user(
     dependencies=[PROVEN_LATELY],
     responses={**_ACTS, **raises(ReauthenticationRequired, NotAllowed)},
 )
-async def reset_user_factor(
-    user_id: UserId, response: Response, admin: AdminDep, edge: EdgeDep, once: OnceDep, forget: ForgetDep
-) -> AdministeredUserResponse:
+async def reset_user_factor(user_id: UserId, admin: AdminDep, act: ActDep) -> AdministeredUserResponse:
     """Take the second factor from an account whose owner has lost it, and end its sessions. Administrators only.
 
     Make sure first who asks for it: from then on the password alone lets somebody in.
     """
-    async with edge.work() as tx:
-        service = edge.service(AccountAdministration, tx)
-        user = await service.get_user(
-            await once.resource(tx, lambda: service.reset_factor(parse_id(user_id), caller=admin))
-        )
-    forget(user.id)
-    response.headers.update(once.headers)
-    return AdministeredUserResponse.of(user)
+    return await act(lambda service: service.reset_factor(parse_id(user_id), caller=admin))
 
 
 @router.put(
@@ -157,21 +139,11 @@ async def reset_user_factor(
 async def change_user_role(
     user_id: UserId,
     body: RoleChange,
-    response: Response,
     admin: AdminDep,
-    edge: EdgeDep,
-    once: OnceDep,
-    forget: ForgetDep,
+    act: ActDep,
 ) -> AdministeredUserResponse:
     """Make an account an administrator, or an ordinary one again; one administrator always stays.
 
     The first administrator is made with `zentry admin create` by whoever has the machine.
     """
-    async with edge.work() as tx:
-        service = edge.service(AccountAdministration, tx)
-        user = await service.get_user(
-            await once.resource(tx, lambda: service.change_role(parse_id(user_id), body.role, caller=admin))
-        )
-    forget(user.id)
-    response.headers.update(once.headers)
-    return AdministeredUserResponse.of(user)
+    return await act(lambda service: service.change_role(parse_id(user_id), body.role, caller=admin))

@@ -158,7 +158,6 @@ class VictoriaMetricsStore:
         return answer
 
 
-_Series = tuple[dict[str, str], list[tuple[float, float]]]
 _Figures = defaultdict[int, dict[tuple[str, Metric], float]]
 
 

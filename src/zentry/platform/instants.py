@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import MINYEAR, UTC, date, datetime, time, timedelta
+from datetime import MINYEAR, UTC, date, datetime, time
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -42,8 +42,3 @@ def last_instant(value: datetime | date) -> datetime:
     if not isinstance(value, datetime):
         return datetime.combine(value, time.max, UTC)
     return first_instant(value)
-
-
-def days_before(now: datetime, days: int) -> datetime:
-    """Return the instant so many days ago."""
-    return now - timedelta(days=days)

@@ -91,14 +91,6 @@ def one_of_catalogue(kind: str) -> dict[str, JsonValue]:
     return {CATALOGUE: kind}
 
 
-class ValidationErrorItem(ReadModel):
-    """One field that did not fit."""
-
-    field: str = Field(description="Dotted path of the field, empty for the whole body.")
-    message: str
-    type: str
-
-
 class ErrorResponse(ReadModel):
     """Every error of the API: the platform's envelope and RFC 9457 in one object."""
 

@@ -267,11 +267,6 @@ class VMRepository:
         )
         return moved.rowcount == 1
 
-    async def find_instance_type(self, name: str) -> InstanceType | None:
-        """Return a size of the catalogue."""
-        found = [size for size in await self.list_instance_types() if size.name == name]
-        return found[0] if found else None
-
     async def list_instance_types(self) -> Sequence[InstanceType]:
         """Return the sizes, the smallest first."""
         return [InstanceType(*values(row)) for row in (await self._tx.execute(_INSTANCE_TYPES)).all()]

@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
 
 
 class AlertState(StrEnum):
@@ -65,9 +64,6 @@ class Standing:
     since: datetime
     run_since: datetime | None = None
     """When the present run of breaches (while pending) or of clear values (while firing) began."""
-
-
-SETTLED: Final = frozenset({AlertState.OK, AlertState.RESOLVED})
 
 
 def judge(standing: Standing, rule: Rule, value: float | None, *, now: datetime) -> Standing:

@@ -39,6 +39,7 @@ const formOf = (policy) => ({
   fire: String((policy?.fire_after_seconds ?? 600) / MINUTE),
   resolve: String((policy?.resolve_after_seconds ?? 0) / MINUTE),
   critical: policy?.severity === "critical",
+  mail: policy?.notify_mail ?? false,
   scope: "",
   value: "",
 });
@@ -50,7 +51,7 @@ export function SetPolicy({ policy, onClose }) {
   const isAbsence = form.condition === "absence";
   const does = async () => {
     const level = isAbsence ? {} : { threshold: Number(form.threshold), ...(form.condition === "threshold" ? { clear_threshold: Number(form.clear.trim() || form.threshold) } : {}) };
-    const wish = { name: form.name.trim(), severity: form.critical ? "critical" : "warning", ...level, window_seconds: Math.round(Number(form.window) * MINUTE), fire_after_seconds: Math.round(Number(form.fire) * MINUTE), resolve_after_seconds: Math.round(Number(form.resolve) * MINUTE) };
+    const wish = { name: form.name.trim(), severity: form.critical ? "critical" : "warning", notify_mail: form.mail, ...level, window_seconds: Math.round(Number(form.window) * MINUTE), fire_after_seconds: Math.round(Number(form.fire) * MINUTE), resolve_after_seconds: Math.round(Number(form.resolve) * MINUTE) };
     if (policy) await patch(path`/alerts/policies/${policy.id}`, wish);
     else await post("/alerts/policies", { ...wish, source: form.source, subject: form.subject.trim(), condition: form.condition, ...(isAbsence ? {} : { comparison: form.comparison }), ...(form.source === "metric" ? { aggregation: form.aggregation } : {}), ...(form.scope ? { [form.scope]: form.value } : {}) });
     toast(`${form.name} is watched from now on`, "good");
@@ -71,7 +72,8 @@ export function SetPolicy({ policy, onClose }) {
         <${TextField} label="Resolved after minutes" inputmode="decimal" value=${form.resolve} onInput=${set("resolve")} problem=${error?.of("resolve_after_seconds")} />
       </div>
       ${!policy && form.source === "metric" && html`<${Scope} form=${form} set=${set} error=${error} />`}
-      <${Check} label="It is critical" hint="Look at once, not just soon." checked=${form.critical} onChange=${set("critical")} />`}
+      <${Check} label="It is critical" hint="Look at once, not just soon." checked=${form.critical} onChange=${set("critical")} />
+      <${Check} label="Tell me by mail" hint="Beside the console, the events and the webhooks." checked=${form.mail} onChange=${set("mail")} />`}
   <//>`;
 }
 
