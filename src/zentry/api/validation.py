@@ -69,6 +69,8 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
 
 def _message(kind: str, error: Mapping[str, Any]) -> str:
     facts = error.get("ctx", {})
+    if facts.get("min_length") == 1:
+        return "must not be empty"
     if kind in _LENGTHS:
         return _LENGTHS[kind].format(**facts, things="characters" if facts.get("field_type") == "Value" else "items")
     if kind in _WORDS:

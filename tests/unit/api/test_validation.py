@@ -13,6 +13,7 @@ from zentry.platform.wire import WriteModel
 
 class _Wish(WriteModel):
     name: str = Field(min_length=2, max_length=4)
+    title: str = Field(default="x", min_length=1)
     password: SecretStr = Field(default=SecretStr("12345678"), min_length=8)
     keys: list[str] = Field(default=[], max_length=1)
     count: int = Field(default=1, ge=1, le=3)
@@ -27,6 +28,7 @@ class _Wish(WriteModel):
         ({"name": 7}, "name", "must be a string"),
         ({"name": "ab", "password": "short"}, "password", "must have at least 8 characters"),
         ({"name": "ab", "keys": ["a", "b"]}, "keys", "must have at most 1 items"),
+        ({"name": "ab", "title": ""}, "title", "must not be empty"),
         ({"name": "ab", "keys": "a"}, "keys", "must be a list"),
         ({"name": "ab", "count": "1"}, "count", "must be a whole number"),
         ({"name": "ab", "count": 0}, "count", "must be 1 or more"),
