@@ -71,7 +71,7 @@ async def test_user_data_goes_with_its_machine(platform: PlatformUnderTest) -> N
 
 @pytest.mark.parametrize(
     ("user_data", "says"),
-    [("packages: [nginx]", "#cloud-config"), ("", "at least 1"), ("#!" + "x" * 16_383, "at most 16384")],
+    [("packages: [nginx]", "#cloud-config"), ("", "must not be empty"), ("#!" + "x" * 16_383, "at most 16384")],
 )
 async def test_user_data_that_cloud_init_would_ignore_is_refused(
     platform: PlatformUnderTest, user_data: str, says: str
