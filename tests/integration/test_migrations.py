@@ -20,11 +20,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from tests.support.databases import connect, empty_postgresql, empty_sqlite
-from zentry.monitoring.sql_store import SQLMetricsStore
-from zentry.platform.clock import SystemClock
 from zentry.platform.db import Database
 from zentry.platform.db.migrations import Migrations, SchemaTooNew, SchemaTooOld
-from zentry.platform.settings import MonitoringSettings
 from zentry.schema import accounts, billing, events, mail, metadata, monitoring, operations, projects, vms, webhooks
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -547,37 +544,6 @@ async def test_alembic_itself_finds_nothing_left_to_generate(database: Database,
         found = await connection.run_sync(compare)
 
     assert found == []
-
-
-def _migration(word: str) -> str:
-    """Return the number of a migration, whatever came before it."""
-    (path,) = (Path(__file__).parents[2] / "migrations" / "versions").glob(f"*_{word}.py")
-    return path.name[:4]
-
-
-async def test_samples_stay_when_their_table_is_cut_into_days_and_when_it_is_put_together_again(
-    database: Database, migrations: Migrations
-) -> None:
-    before = f"{int(_migration('metrics_store')) - 1:04d}"
-    await migrations.upgrade()
-    await migrations.downgrade(before)
-    samples = {"cpu_usage": 1.5, "memory_usage": 1.0, "disk_usage": 1.0, "network_in": 1.0, "network_out": 1.0}
-    kept = ("id", "vm_id", "recorded_at", *samples)
-    old = sa.table("vm_metrics", *(sa.column(name, monitoring.vm_metrics.c[name].type) for name in kept))
-    async with database.work() as tx:
-        for day in range(3):
-            values = {"id": VM, "vm_id": VM, "recorded_at": tx.now - timedelta(days=day), **samples}
-            await tx.execute(sa.insert(old).values(**values))
-    await migrations.upgrade()
-    await SQLMetricsStore(database, settings=MonitoringSettings(), clock=SystemClock()).maintain()
-
-    async with database.read() as tx:
-        above = (await tx.execute(sa.select(sa.func.count()).select_from(old))).scalar_one()
-    await migrations.downgrade(before)
-
-    async with database.read() as tx:
-        below = (await tx.execute(sa.select(sa.func.count()).select_from(old))).scalar_one()
-    assert (above, below) == (3, 3)
 
 
 async def test_a_second_start_finds_nothing_to_do(migrations: Migrations) -> None:
