@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import hypothesis
 import pytest
 
 from tests.support.platform import PlatformUnderTest, open_under_test, settings_for_tests
+from tests.support.recycled import RecycledDatabase
 from zentry.invariants import broken_invariants
 from zentry.platform.clock import SystemClock
 from zentry.wiring import open_platform
 
 pytest_plugins = ["tests.support.postgres_plugin"]
-
-_names = itertools.count(1)
 
 # How long an example takes says how busy the machine is; speed lives in benchmarks/.
 hypothesis.settings.register_profile("zentry", deadline=None)
@@ -34,9 +30,15 @@ async def _migrate(url: str, data_dir: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def _templates() -> dict[str, str]:
-    """Migrated databases to copy from, made when the first test asks for one."""
-    return {}
+def _sqlite_template() -> list[Path]:
+    """The migrated database to copy, made when the first test asks for one."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def _recycled_postgresql(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> RecycledDatabase:
+    """A migrated database that is emptied after each test."""
+    return RecycledDatabase(postgres_url, lambda url: _migrate(url, tmp_path_factory.mktemp("template")))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -51,32 +53,20 @@ async def database_url(
     request: pytest.FixtureRequest,
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
-    _templates: dict[str, str],
+    _sqlite_template: list[Path],
 ) -> AsyncIterator[str]:
-    """Return the URL of a fresh, migrated database that goes away after the test."""
+    """Return the URL of a migrated database in which nothing has happened yet."""
     if dialect == "sqlite":
-        if dialect not in _templates:
+        if not _sqlite_template:
             template = tmp_path_factory.mktemp("template") / "zentry.db"
             await _migrate(f"sqlite:///{template}", template.parent)
-            _templates[dialect] = str(template)
-        shutil.copy(_templates[dialect], tmp_path / "zentry.db")
+            _sqlite_template.append(template)
+        shutil.copy(_sqlite_template[0], tmp_path / "zentry.db")
         yield f"sqlite:///{tmp_path / 'zentry.db'}"
         return
-    admin_url: str = request.getfixturevalue("postgres_url")
-    server, _, _ = admin_url.rpartition("/")
-    prefix = f"t{os.getpid()}"
-    admin = await asyncpg.connect(admin_url)
-    try:
-        if dialect not in _templates:
-            await admin.execute(f"CREATE DATABASE {prefix}_template")
-            await _migrate(f"{server}/{prefix}_template", tmp_path_factory.mktemp("template"))
-            _templates[dialect] = f"{prefix}_template"
-        name = f"{prefix}_{next(_names)}"
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {_templates[dialect]} STRATEGY file_copy")
-        yield f"{server}/{name}"
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await admin.close()
+    recycled: RecycledDatabase = request.getfixturevalue("_recycled_postgresql")
+    async with recycled.lend() as url:
+        yield url
 
 
 @pytest.fixture

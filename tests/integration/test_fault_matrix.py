@@ -199,8 +199,8 @@ async def _given(platform: PlatformUnderTest, account: Account, case: Case) -> t
 
 async def _operation(platform: PlatformUnderTest, vm_id: UUID) -> Any:
     async with platform.database.read() as tx:
-        query = sa.select(operations).where(operations.c.vm_id == vm_id).order_by(operations.c.created_at.desc())
-        return (await tx.execute(query.order_by(operations.c.id.desc()))).first()
+        latest = operations.c.created_at.desc(), operations.c.fence.desc()
+        return (await tx.execute(sa.select(operations).where(operations.c.vm_id == vm_id).order_by(*latest))).first()
 
 
 async def test_every_kind_can_be_asked_for() -> None:

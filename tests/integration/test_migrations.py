@@ -698,17 +698,19 @@ async def test_a_lost_trigger_is_drift(database: Database, migrations: Migration
     assert len(await migrations.check(metadata.metadata)) == 2
 
 
-@pytest.mark.parametrize("table", ["ledger_entries", "billing_records", "events", "event_log"])
-@pytest.mark.parametrize("change", ["UPDATE {0} SET {1} = {1}", "DELETE FROM {0}"])
-async def test_what_is_append_only_refuses_every_change(
-    database: Database, migrations: Migrations, table: str, change: str
-) -> None:
+async def test_what_is_append_only_refuses_every_change(database: Database, migrations: Migrations) -> None:
     await migrations.upgrade()
     await fill(database)
 
-    with pytest.raises(sa.exc.IntegrityError, match="append-only"):
-        async with database.work() as tx:
-            await tx.execute(sa.text(change.format(table, "user_id")))
+    for table in ("ledger_entries", "billing_records", "statements", "events", "event_log"):
+        for change in (f"UPDATE {table} SET user_id = user_id", f"DELETE FROM {table}"):
+            with pytest.raises(sa.exc.IntegrityError, match=f"{table} is append-only"):
+                await change_rows(database, sa.text(change))
+
+
+async def change_rows(database: Database, change: sa.Executable) -> None:
+    async with database.work() as tx:
+        await tx.execute(change)
 
 
 BROKEN: list[tuple[str, sa.Table, dict[str, Any]]] = [
@@ -728,33 +730,32 @@ BROKEN: list[tuple[str, sa.Table, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("table", "change"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN])
-async def test_the_database_itself_refuses(
-    database: Database, migrations: Migrations, table: sa.Table, change: dict[str, Any]
-) -> None:
+async def test_the_database_itself_refuses(database: Database, migrations: Migrations) -> None:
     await migrations.upgrade()
     await fill(database)
+    admitted = []
 
-    with pytest.raises(sa.exc.IntegrityError):
-        async with database.work() as tx:
-            await tx.execute(sa.update(table).values(**change))
+    for rule, table, change in BROKEN:
+        try:
+            await change_rows(database, sa.update(table).values(**change))
+        except sa.exc.IntegrityError:
+            continue
+        admitted.append(rule)
+
+    assert admitted == []
 
 
-@pytest.mark.parametrize("table", [projects.projects, vms.vms, billing.segments, operations.operations])
 async def test_a_second_live_row_of_the_same_name_or_machine_is_refused(
-    database: Database, migrations: Migrations, table: sa.Table
+    database: Database, migrations: Migrations
 ) -> None:
     await migrations.upgrade()
     await fill(database)
-    values = next(values for filled, values in rows() if filled is table)
 
-    with pytest.raises(sa.exc.IntegrityError):
-        async with database.work() as tx:
-            await tx.execute(
-                sa.insert(table).values(
-                    **{**values, "id": uuid4(), **({"ip_address": None} if table is vms.vms else {})}
-                )
-            )
+    for table in (projects.projects, vms.vms, billing.segments, operations.operations):
+        values = next(values for filled, values in rows() if filled is table)
+        other = {**values, "id": uuid4(), **({"ip_address": None} if table is vms.vms else {})}
+        with pytest.raises(sa.exc.IntegrityError):
+            await change_rows(database, sa.insert(table).values(**other))
 
 
 async def test_the_catalogue_is_there_from_the_start(database: Database, migrations: Migrations) -> None:

@@ -27,6 +27,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Lifespan
 
 import zentry
+from zentry.api import system, versioning
 from zentry.api.docs import Choices, add_documentation, no_choices
 from zentry.api.errors import Problems
 from zentry.api.middleware.boundary import ErrorBoundary
@@ -37,8 +38,8 @@ from zentry.api.middleware.guard import RequestGuard
 from zentry.api.middleware.paths import OnePath
 from zentry.api.middleware.tracing import RequestTracing
 from zentry.api.openapi import build_document
-from zentry.api.system import Cleanup, DatabaseUpkeep, system_router
-from zentry.api.versioning import versioning_router
+from zentry.api.overview import Overview
+from zentry.api.system import Cleanup, DatabaseUpkeep, Site
 from zentry.platform.clock import Clock
 from zentry.platform.errors import ZentryError
 from zentry.platform.settings import Settings
@@ -103,7 +104,7 @@ def create_app(
     lifespan: Lifespan[Any] | None = None,
     clock: Clock,
     database_service: DatabaseUpkeep,
-    cleanup: Cleanup | None = None,
+    cleanup: Cleanup,
     choices: Choices = no_choices,
 ) -> FastAPI:
     """Return the application of these routers; `middleware` stands before the routes, outermost first."""
@@ -147,11 +148,15 @@ def create_app(
     )
     app.state.edge = edge
     app.state.problems = problems
-    own = (
-        system_router(database=database_service, cleanup=cleanup, settings=settings, edge=edge, clock=clock),
-        versioning_router(clock),
+    app.state.clock = clock
+    app.state.site = Site(
+        upkeep=database_service, overview=Overview(edge, clock), cleanup=cleanup, settings=settings, clock=clock
     )
-    for router in (*routers, *own):  # Routes are tried in order, and the domains are asked most.
+    for router in (
+        *routers,
+        system.router,
+        versioning.router,
+    ):  # Routes are tried in order, and the domains are asked most.
         # Not `include_router`: it would match every path twice, once to find the router and once inside it.
         app.router.routes.extend(router.routes)
     if settings.server.docs:

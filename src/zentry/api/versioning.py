@@ -12,7 +12,7 @@ from pydantic import Field
 from zentry.api.versions import CURRENT, SUPPORT_CONTACT, VERSIONS, Version
 from zentry.platform.clock import Clock
 from zentry.platform.errors import NotFound
-from zentry.platform.web import raises
+from zentry.platform.web import ClockDep, raises
 from zentry.platform.wire import ReadModel
 
 _log = structlog.get_logger(__name__)
@@ -155,120 +155,121 @@ class DeprecationNoticeResponse(ReadModel):
 _VersionName = Annotated[str, Field(min_length=1, max_length=50, examples=["1.0.0"])]
 
 
-def versioning_router(clock: Clock) -> APIRouter:
-    """Return the routes under /api."""
-    router = APIRouter(prefix="/api", tags=["API Versioning"])
-    _add_versions(router, clock)
-    _add_changes(router, clock)
-    return router
+router = APIRouter(prefix="/api", tags=["API Versioning"])
 
 
-def _add_versions(router: APIRouter, clock: Clock) -> None:
-    @router.get("/version", summary="Show the current version")
-    async def get_api_version() -> CurrentVersion:
-        """Return the version that answers, and what callers may rely on."""
-        current = VERSIONS[CURRENT]
-        return CurrentVersion(
-            current_version=current.number,
-            api_status=current.status,
-            release_date=current.released,
-            description=current.description,
-            supported_versions=_supported(clock),
-            deprecation_notices=list(current.deprecated_features),
-            upgrade_path=None,
-            compatibility=Compatibility(backwards_compatible=True, breaking_changes_in_next=False),
-            timestamp=clock.now(),
-        )
+@router.get("/version", summary="Show the current version")
+async def get_api_version(clock: ClockDep) -> CurrentVersion:
+    """Return the version that answers, and what callers may rely on."""
+    current = VERSIONS[CURRENT]
+    return CurrentVersion(
+        current_version=current.number,
+        api_status=current.status,
+        release_date=current.released,
+        description=current.description,
+        supported_versions=_supported(clock),
+        deprecation_notices=list(current.deprecated_features),
+        upgrade_path=None,
+        compatibility=Compatibility(backwards_compatible=True, breaking_changes_in_next=False),
+        timestamp=clock.now(),
+    )
 
-    @router.get("/versions", summary="List every version")
-    async def list_api_versions() -> VersionList:
-        """Return every version with its state and its features."""
-        return VersionList(
-            versions={number: _entry(version) for number, version in VERSIONS.items()},
-            current_version=CURRENT,
-            total_versions=len(VERSIONS),
-            deprecated_count=sum(version.status == "deprecated" for version in VERSIONS.values()),
-            supported_versions=_supported(clock),
-            timestamp=clock.now(),
-        )
 
-    @router.get("/version/{version}", summary="Show one version", responses=raises(UnknownVersion))
-    async def get_api_version_details(
-        version: Annotated[str, Path(description="Number of a version.", examples=["1.0.0"])],
-    ) -> VersionDetails:
-        """Return one version; an unknown one is 404 with the known ones in `details`."""
-        found = _get(version)
-        return VersionDetails(
-            **_entry(found).model_dump(),
+@router.get("/versions", summary="List every version")
+async def list_api_versions(clock: ClockDep) -> VersionList:
+    """Return every version with its state and its features."""
+    return VersionList(
+        versions={number: _entry(version) for number, version in VERSIONS.items()},
+        current_version=CURRENT,
+        total_versions=len(VERSIONS),
+        deprecated_count=sum(version.status == "deprecated" for version in VERSIONS.values()),
+        supported_versions=_supported(clock),
+        timestamp=clock.now(),
+    )
+
+
+@router.get("/version/{version}", summary="Show one version", responses=raises(UnknownVersion))
+async def get_api_version_details(
+    clock: ClockDep,
+    version: Annotated[str, Path(description="Number of a version.", examples=["1.0.0"])],
+) -> VersionDetails:
+    """Return one version; an unknown one is 404 with the known ones in `details`."""
+    found = _get(version)
+    return VersionDetails(
+        **_entry(found).model_dump(),
+        version=found.number,
+        is_current=found.number == CURRENT,
+        is_supported=found.number in _supported(clock),
+        timestamp=clock.now(),
+    )
+
+
+@router.get("/compatibility", summary="Compare two versions", responses=raises(UnknownVersion))
+async def compare_api_versions(
+    clock: ClockDep,
+    from_version: Annotated[_VersionName, Query(description="Version to leave.", examples=["1.0.0"])],
+    to_version: Annotated[_VersionName, Query(description="Version to reach.", examples=["1.0.0"])],
+) -> VersionComparison:
+    """Return what moving from one version to another takes."""
+    start, end = _get(from_version), _get(to_version)
+    breaking = _breaking_between(start, end)
+    return VersionComparison(
+        from_version=start.number,
+        to_version=end.number,
+        compatible=not breaking,
+        breaking_changes=breaking,
+        migration_required=bool(breaking),
+        migration_guide=end.migration_guide,
+        feature_differences=FeatureDifferences(
+            added=sorted(end.features - start.features),
+            removed=sorted(start.features - end.features),
+            deprecated=list(end.deprecated_features),
+        ),
+        timestamp=clock.now(),
+    )
+
+
+@router.get("/changelog", summary="Read the changes", responses=raises(UnknownVersion))
+async def get_api_changelog(
+    clock: ClockDep,
+    limit: Annotated[int, Query(ge=1, le=50, description="Most versions to return.")] = 10,
+    version: Annotated[_VersionName | None, Query(description="Only this version.", examples=["1.0.0"])] = None,
+) -> Changelog:
+    """Return the changes of versions, newest first."""
+    chosen = [_get(version)] if version is not None else list(VERSIONS.values())[::-1]
+    return Changelog(
+        changelog=[_log_entry(one) for one in chosen[:limit]],
+        total_entries=len(chosen),
+        filtered_by_version=version,
+        timestamp=clock.now(),
+    )
+
+
+@router.post("/deprecation-notice", summary="Tell that a feature is in use", responses=raises(UnknownVersion))
+async def record_deprecation_notice(
+    clock: ClockDep,
+    feature: Annotated[
+        str, Query(min_length=1, max_length=_MAX_NAME, description="Feature that a client uses.", examples=["vms"])
+    ],
+    version: Annotated[_VersionName, Query(description="Version that it uses.", examples=["1.0.0"])],
+    client_info: Annotated[
+        str | None, Query(max_length=_MAX_NAME, description="Name and version of the client.", examples=["cli/2.1"])
+    ] = None,
+) -> DeprecationNoticeResponse:
+    """Record that a client uses a feature, so that it is known who depends on it."""
+    found = _get(version)
+    _log.info("api.deprecation_notice", feature=feature, version=found.number, client_info=client_info)
+    return DeprecationNoticeResponse(
+        message=f"The use of {feature!r} in version {found.number} is recorded.",
+        data=DeprecationNotice(
+            feature=feature,
             version=found.number,
-            is_current=found.number == CURRENT,
-            is_supported=found.number in _supported(clock),
-            timestamp=clock.now(),
-        )
-
-
-def _add_changes(router: APIRouter, clock: Clock) -> None:
-    @router.get("/compatibility", summary="Compare two versions", responses=raises(UnknownVersion))
-    async def compare_api_versions(
-        from_version: Annotated[_VersionName, Query(description="Version to leave.", examples=["1.0.0"])],
-        to_version: Annotated[_VersionName, Query(description="Version to reach.", examples=["1.0.0"])],
-    ) -> VersionComparison:
-        """Return what moving from one version to another takes."""
-        start, end = _get(from_version), _get(to_version)
-        breaking = _breaking_between(start, end)
-        return VersionComparison(
-            from_version=start.number,
-            to_version=end.number,
-            compatible=not breaking,
-            breaking_changes=breaking,
-            migration_required=bool(breaking),
-            migration_guide=end.migration_guide,
-            feature_differences=FeatureDifferences(
-                added=sorted(end.features - start.features),
-                removed=sorted(start.features - end.features),
-                deprecated=list(end.deprecated_features),
-            ),
-            timestamp=clock.now(),
-        )
-
-    @router.get("/changelog", summary="Read the changes", responses=raises(UnknownVersion))
-    async def get_api_changelog(
-        limit: Annotated[int, Query(ge=1, le=50, description="Most versions to return.")] = 10,
-        version: Annotated[_VersionName | None, Query(description="Only this version.", examples=["1.0.0"])] = None,
-    ) -> Changelog:
-        """Return the changes of versions, newest first."""
-        chosen = [_get(version)] if version is not None else list(VERSIONS.values())[::-1]
-        return Changelog(
-            changelog=[_log_entry(one) for one in chosen[:limit]],
-            total_entries=len(chosen),
-            filtered_by_version=version,
-            timestamp=clock.now(),
-        )
-
-    @router.post("/deprecation-notice", summary="Tell that a feature is in use", responses=raises(UnknownVersion))
-    async def record_deprecation_notice(
-        feature: Annotated[
-            str, Query(min_length=1, max_length=_MAX_NAME, description="Feature that a client uses.", examples=["vms"])
-        ],
-        version: Annotated[_VersionName, Query(description="Version that it uses.", examples=["1.0.0"])],
-        client_info: Annotated[
-            str | None, Query(max_length=_MAX_NAME, description="Name and version of the client.", examples=["cli/2.1"])
-        ] = None,
-    ) -> DeprecationNoticeResponse:
-        """Record that a client uses a feature, so that it is known who depends on it."""
-        found = _get(version)
-        _log.info("api.deprecation_notice", feature=feature, version=found.number, client_info=client_info)
-        return DeprecationNoticeResponse(
-            message=f"The use of {feature!r} in version {found.number} is recorded.",
-            data=DeprecationNotice(
-                feature=feature,
-                version=found.number,
-                client_info=client_info,
-                recorded_at=clock.now(),
-                migration_guide=found.migration_guide,
-                support_contact=SUPPORT_CONTACT,
-            ),
-        )
+            client_info=client_info,
+            recorded_at=clock.now(),
+            migration_guide=found.migration_guide,
+            support_contact=SUPPORT_CONTACT,
+        ),
+    )
 
 
 def _get(number: str) -> Version:

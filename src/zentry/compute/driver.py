@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from random import Random
 from typing import Protocol, cast
@@ -169,8 +170,14 @@ class UnknownDriver(Exception):
 def load_driver(context: DriverContext) -> ComputeDriver:
     """Return the driver that the settings name, or raise `UnknownDriver`."""
     name = context.settings.compute.driver
-    found = {point.name: point for point in entry_points(group="zentry.drivers")}
+    found = _installed()
     if name not in found:
         raise UnknownDriver(f"There is no compute driver {name!r}; installed: {', '.join(sorted(found)) or 'none'}.")
     factory = cast("DriverFactory", found[name].load())
     return factory(context)
+
+
+@cache
+def _installed() -> dict[str, EntryPoint]:
+    """Return the drivers of every installed package; the metadata of all of them is read for it, so once."""
+    return {point.name: point for point in entry_points(group="zentry.drivers")}

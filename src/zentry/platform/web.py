@@ -14,6 +14,7 @@ from fastapi.security.base import SecurityBase
 from starlette.responses import Response
 
 from zentry.platform.caller import Caller
+from zentry.platform.clock import Clock
 from zentry.platform.db import Database, Transaction
 from zentry.platform.errors import NotAllowed, NotAuthenticated, ZentryError
 from zentry.platform.etags import Precondition, parse_if_match
@@ -54,6 +55,13 @@ class Edge:
     def service(self, kind: type[Service], tx: Transaction) -> Service:
         """Build a domain's service inside a transaction; the entry point said how."""
         return cast("Service", self._factories[kind](tx))
+
+
+async def _clock(request: Request) -> Clock:
+    return cast("Clock", request.app.state.clock)
+
+
+ClockDep = Annotated[Clock, Depends(_clock)]
 
 
 async def _edge(request: Request) -> Edge:

@@ -19,21 +19,20 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from zentry.platform.clock import Clock
-from zentry.platform.db.connections import PooledConnection
+from zentry.platform.db.dialects import DRIVERS, SHARED
 from zentry.platform.db.observe import QueryWatch
 from zentry.platform.db.tls import split_tls
 from zentry.platform.db.transaction import Dialect, Transaction
 from zentry.platform.settings import DatabaseSettings
 from zentry.platform.signals import Signals
 
-_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 _NO_OFFSET: Final = timedelta(0)
 
 
 def dialect_of(url: str) -> Dialect:
     """Return which of the two databases a URL names, or raise ValueError."""
     name = sa.make_url(url).get_backend_name()
-    if name not in _DRIVERS:
+    if name not in DRIVERS:
         raise ValueError(f"{name!r} is not a supported database; use sqlite:/// or postgresql://")
     return cast("Dialect", name)
 
@@ -126,8 +125,7 @@ class Database:
         return self._open(connection, now)
 
     def _open(self, connection: AsyncConnection, now: datetime) -> Transaction:
-        statements = PooledConnection(connection)
-        return Transaction(statements, now=now, random=self._random, dialect=self.dialect, watch=self._watch)
+        return Transaction(connection, now=now, random=self._random, dialect=self.dialect, watch=self._watch)
 
     def _postgresql_engine(self, settings: DatabaseSettings) -> AsyncEngine:
         return create_async_engine(
@@ -139,6 +137,7 @@ class Database:
             pool_pre_ping=False,
             json_serializer=to_json,
             json_deserializer=msgspec.json.decode,
+            execution_options=SHARED,
             connect_args={
                 **self._tls,
                 "timeout": settings.connect_timeout_seconds,
@@ -158,6 +157,7 @@ class Database:
             pool_timeout=settings.pool_timeout_seconds,
             json_serializer=to_json,
             json_deserializer=msgspec.json.decode,
+            execution_options=SHARED,
         )
 
         def configure(connection: DBAPIConnection, _: object) -> None:
@@ -184,7 +184,7 @@ class Database:
 
 def _driver_url(text: str, dialect: Dialect) -> tuple[sa.URL, dict[str, Any]]:
     """Return the URL for our driver, and what it is told beside it."""
-    url = sa.make_url(text).set(drivername=_DRIVERS[dialect])
+    url = sa.make_url(text).set(drivername=DRIVERS[dialect])
     return split_tls(url) if dialect == "postgresql" else (url, {})
 
 
