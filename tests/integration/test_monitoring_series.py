@@ -92,6 +92,7 @@ async def test_a_long_period_is_shown_in_the_steps_that_are_kept(platform: Platf
     assert await step(1, step=60) == 120
     assert await step(30, step=60) == 2700
     assert await step(400) % 3600 == 0
+    assert [await step(days) for days in (0.1, 0.5, 1, 7)] == [44, 300, 300, 3600], "even steps by default"
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])

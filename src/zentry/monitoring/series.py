@@ -29,6 +29,7 @@ _POINTS_WANTED: Final = 200
 _FINE_FOR_ONE: Final = timedelta(days=2)
 _FINE_FOR_MANY: Final = timedelta(hours=6)
 _FIVE_MINUTES: Final = 300
+_HOUR: Final = 3600
 
 
 class Scope(StrEnum):
@@ -147,7 +148,7 @@ class SeriesService:
     def _step(self, subject: Subject, wish: Wish, start: datetime, end: datetime) -> int:
         """Return the width of a step: what was asked for, as far as it is kept and cheap enough to read."""
         span = end - start
-        wanted = wish.step_seconds or max(1, math.ceil(span.total_seconds() / _POINTS_WANTED))
+        wanted = wish.step_seconds or _even(max(1, math.ceil(span.total_seconds() / _POINTS_WANTED)))
         oldest = start - span if wish.compare else start
         least = self._store.finest_step(oldest, now=subject.now)
         if span > (_FINE_FOR_ONE if len(subject.vm_ids) <= 1 else _FINE_FOR_MANY):
@@ -172,6 +173,14 @@ class SeriesService:
             },
             peaks={name: max(bucket.peak[name] for bucket in buckets) for name in wish.names if buckets},
         )
+
+
+def _even(seconds: int) -> int:
+    """Return about as many seconds, such that averages that are kept already make up a step where they can."""
+    for width in (_HOUR, _FIVE_MINUTES):
+        if 2 * seconds >= width:
+            return round(seconds / width) * width
+    return seconds
 
 
 def _period(wish: Wish, *, now: datetime) -> tuple[datetime, datetime]:

@@ -1,14 +1,11 @@
 """Samples and their roll-ups as rows of the platform's database.
 
-A query takes each part of its span from the coarsest rows that divide its step: whole hours from
-the roll-ups of an hour, whole five minutes at the ends from those of five minutes, the rest and what
-is not rolled up yet from the samples. It is one statement.
+How they are read stands in `sql_series.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
@@ -20,18 +17,20 @@ from sqlalchemy.dialects import postgresql, sqlite
 from zentry.compute.types import Sample
 from zentry.monitoring.errors import MetricsUnavailable
 from zentry.monitoring.partitions import Partitions
-from zentry.monitoring.rollups import FIVE_MINUTES, GRACE, HOUR, TIERS, Rollups, floor_to
-from zentry.monitoring.store import (
-    MAX_POINTS,
-    MAX_VALUES,
-    Aggregation,
-    Bucket,
-    Metric,
-    Query,
-    acceptable,
+from zentry.monitoring.rollups import FIVE_MINUTES, GRACE, HOUR, Rollups, floor_to
+from zentry.monitoring.sql_series import (
+    Statement,
+    bounds_of,
+    bucket_of,
+    has_tiers,
+    parts_of,
+    per_machine,
+    shape_of,
+    together,
 )
+from zentry.monitoring.store import Bucket, Metric, Query, acceptable
 from zentry.platform.clock import Clock
-from zentry.platform.db import Database, Transaction
+from zentry.platform.db import Database
 from zentry.platform.settings import MonitoringSettings
 from zentry.schema.monitoring import (
     metric_late_windows,
@@ -87,22 +86,16 @@ class SQLMetricsStore:
         """Return the steps of each machine that has samples, oldest first."""
         if not query.points or not query.vm_ids:
             return {}
-        async with self._database.read() as tx:
-            parts = await self._parts(tx, query)
-            rows = (await tx.execute(_per_machine(tx, query, parts))).mappings().all()
         found: dict[UUID, list[Bucket]] = {}
-        for row in rows:
-            found.setdefault(row["vm_id"], []).append(_bucket(query, row))
+        for row in await self._read(query, per_machine):
+            found.setdefault(row[0], []).append(bucket_of(query, row[1:]))
         return found
 
     async def query_together(self, query: Query) -> Sequence[Bucket]:
         """Return the steps of all the machines taken together, oldest first."""
         if not query.points or not query.vm_ids:
             return []
-        async with self._database.read() as tx:
-            parts = await self._parts(tx, query)
-            rows = (await tx.execute(_together(tx, query, parts))).mappings().all()
-        return [_bucket(query, row) for row in rows]
+        return [bucket_of(query, row) for row in await self._read(query, together)]
 
     async def latest(self, vm_ids: Sequence[UUID]) -> Mapping[UUID, Sample]:
         """Return the newest sample of each machine that has one: one index look-up per machine."""
@@ -159,121 +152,13 @@ class SQLMetricsStore:
     async def close(self) -> None:
         """Do nothing: the database is its owner's."""
 
-    async def _parts(self, tx: Transaction, query: Query) -> list[_Part]:
-        rolled = {row.name: row.rolled_until for row in await tx.execute(sa.select(metric_rollups))}
-        tiers = [
-            _Tier(table, width, rolled[table.name])
-            for table, width in reversed(TIERS)
-            if table.name in rolled and query.step_seconds % width.total_seconds() == 0
-        ]
-        return list(_cut(query.start, query.end, tiers))
-
-
-@dataclass(frozen=True, slots=True)
-class _Tier:
-    """Roll-ups of one width, and until when they are made."""
-
-    table: sa.Table
-    width: timedelta
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A stretch of the span, and the table that it is read from."""
-
-    table: sa.Table
-    start: datetime
-    end: datetime
-
-
-def _cut(start: datetime, end: datetime, tiers: Sequence[_Tier]) -> Iterator[_Part]:
-    """Cut a span into what each table answers: the coarsest in the middle, finer ones beside it."""
-    if start >= end:
-        return
-    if not tiers:
-        yield _Part(vm_metrics, start, end)
-        return
-    tier, *finer = tiers
-    first = floor_to(start + tier.width - timedelta(microseconds=1), tier.width)
-    last = min(tier.until, floor_to(end, tier.width))
-    if first >= last:
-        yield from _cut(start, end, finer)
-        return
-    yield from _cut(start, first, finer)
-    yield _Part(tier.table, first, last)
-    yield from _cut(last, end, finer)
-
-
-# Whole seconds since the epoch. SQLite keeps times as text in UTC, and would round a fraction up.
-_EPOCH: Final = {
-    "postgresql": "CAST(floor(extract(epoch FROM {0})) AS bigint)",
-    "sqlite": "CAST(strftime('%s', substr({0}, 1, 19)) AS INTEGER)",
-}
-
-
-def _sums(tx: Transaction, query: Query, part: _Part) -> sa.Select[Any]:
-    """Return samples, sums and maxima of a part, by machine and step."""
-    table = part.table
-    rolled = table is not vm_metrics
-    time = table.c.starts_at if rolled else table.c.recorded_at
-    # The step is a whole number of ours; as a literal the grouped expression stays one and the same.
-    epoch = _EPOCH[tx.dialect].format(time.name)
-    number = sa.literal_column(f"{epoch} / {query.step_seconds}", sa.BigInteger).label("number")
-    columns: list[sa.ColumnElement[Any]] = [
-        table.c.vm_id,
-        number,
-        (sa.func.sum(table.c.samples) if rolled else sa.func.count()).label("samples"),
-    ]
-    for name in query.names:
-        if Aggregation.AVERAGE in query.aggregations:
-            value = table.c[name] * table.c.samples if rolled else table.c[name]
-            columns.append(sa.func.sum(value).label(f"sum_{name}"))
-        if Aggregation.PEAK in query.aggregations:
-            columns.append(sa.func.max(table.c[f"{name}_peak" if rolled else name]).label(f"peak_{name}"))
-    return (
-        sa.select(*columns)
-        .where(table.c.vm_id.in_(query.vm_ids), time >= part.start, time < part.end)
-        .group_by(table.c.vm_id, number)
-    )
-
-
-def _per_machine(tx: Transaction, query: Query, parts: Sequence[_Part]) -> sa.Select[Any]:
-    """Return one row for each machine and step; the parts may meet inside of a step."""
-    united = sa.union_all(*(_sums(tx, query, part) for part in parts)).subquery("parts")
-    samples = sa.func.sum(united.c.samples)
-    columns = [united.c.vm_id, united.c.number, samples.label("samples")]
-    for name in query.names:
-        if Aggregation.AVERAGE in query.aggregations:
-            columns.append((sa.func.sum(united.c[f"sum_{name}"]) / samples).label(f"average_{name}"))
-        if Aggregation.PEAK in query.aggregations:
-            columns.append(sa.func.max(united.c[f"peak_{name}"]).label(f"peak_{name}"))
-    return sa.select(*columns).group_by(united.c.vm_id, united.c.number).order_by(united.c.number).limit(MAX_VALUES)
-
-
-def _together(tx: Transaction, query: Query, parts: Sequence[_Part]) -> sa.Select[Any]:
-    """Return one row for each step: the mean of the machines' averages, or their sum, and the highest peak."""
-    each = _per_machine(tx, query, parts).limit(None).order_by(None).subquery("machines")
-    columns = [each.c.number, sa.func.sum(each.c.samples).label("samples")]
-    for name in query.names:
-        if Aggregation.AVERAGE in query.aggregations:
-            unite = sa.func.sum if name.adds_up else sa.func.avg
-            columns.append(unite(each.c[f"average_{name}"]).label(f"average_{name}"))
-        if Aggregation.PEAK in query.aggregations:
-            columns.append(sa.func.max(each.c[f"peak_{name}"]).label(f"peak_{name}"))
-    return sa.select(*columns).group_by(each.c.number).order_by(each.c.number).limit(MAX_POINTS + 1)
-
-
-def _bucket(query: Query, row: sa.RowMapping) -> Bucket:
-    def values(kind: Aggregation) -> dict[Metric, float]:
-        return {name: row[f"{kind}_{name}"] for name in query.names} if kind in query.aggregations else {}
-
-    return Bucket(
-        starts_at=query.starts_at(row["number"]),
-        samples=int(row["samples"]),
-        average=values(Aggregation.AVERAGE),
-        peak=values(Aggregation.PEAK),
-    )
+    async def _read(self, query: Query, build: Statement) -> Sequence[sa.Row[Any]]:
+        async with self._database.read() as tx:
+            rolled: dict[str, datetime] = {}
+            if has_tiers(query):
+                rolled = {row.name: row.rolled_until for row in await tx.execute(sa.select(metric_rollups))}
+            parts = parts_of(query, rolled)
+            return (await tx.execute(build(shape_of(query, parts, tx.dialect)), bounds_of(query, parts))).all()
 
 
 def _oldest(vm_id: sa.Column[Any], time: sa.Column[Any]) -> sa.ColumnElement[bool]:

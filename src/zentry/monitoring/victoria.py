@@ -12,23 +12,27 @@ import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
+from urllib.parse import urlencode
 from uuid import UUID
 
-import httpx
+import msgspec
 
 from zentry.compute.types import Sample
 from zentry.monitoring.errors import MetricsUnavailable
 from zentry.monitoring.store import MAX_AHEAD, Aggregation, Bucket, Metric, Query, acceptable
+from zentry.monitoring.victoria_client import FORM, VictoriaClient
 from zentry.platform.clock import Clock
 from zentry.platform.settings import MonitoringSettings
 
 _MEASUREMENT: Final = "zentry_vm"
 _MACHINES_AT_ONCE: Final = 100
 """Machines named in one query: the server takes 16 KiB of text, and each is named for every figure."""
-_TIMEOUT: Final = httpx.Timeout(10.0, connect=3.0)
-_ROLLED: Final = {Aggregation.AVERAGE: "avg_over_time", Aggregation.PEAK: "max_over_time"}
-_SAMPLES: Final = "samples"
+_AVERAGE: Final = "avg_over_time"
+_PEAK: Final = "max_over_time"
+_SAMPLES: Final = "count_over_time"
+_MACHINES: Final = "machines"
+_ROLLED: Final = {Aggregation.AVERAGE: _AVERAGE, Aggregation.PEAK: _PEAK}
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,9 +45,7 @@ class VictoriaMetricsStore:
     def __init__(self, *, settings: MonitoringSettings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._client = httpx.AsyncClient(
-            base_url=settings.victoria_url.get_secret_value(), timeout=_TIMEOUT, trust_env=False
-        )
+        self._client = VictoriaClient(settings.victoria_url.get_secret_value())
 
     async def record(self, samples: Sequence[Sample]) -> None:
         """Keep samples; a second one of the same machine and millisecond is dropped."""
@@ -51,33 +53,31 @@ class VictoriaMetricsStore:
         kept = acceptable(samples, now=now, oldest=now - timedelta(days=self._settings.retention_1h_days))
         if kept:
             lines = "\n".join(map(_line, kept))
-            await self._ask("POST", "/write", params={"precision": "ms"}, content=lines.encode())
+            await self._client.ask("POST", "/write?precision=ms", lines.encode())
 
     async def query(self, query: Query) -> Mapping[UUID, Sequence[Bucket]]:
         """Return the steps of each machine that has samples, oldest first."""
         found: dict[UUID, list[Bucket]] = {}
         for chunk in _chunks(query.vm_ids):
-            figures: defaultdict[UUID, _Figures] = defaultdict(lambda: defaultdict(dict))
-            async for number, labels, value in self._figures(query, _each(query, chunk)):
-                figures[UUID(labels["vm_id"])][number][labels["figure"], _metric(labels)] = value
-            found |= {vm_id: _buckets(query, of_one) for vm_id, of_one in figures.items()}
+            figures: defaultdict[str, _Figures] = defaultdict(lambda: defaultdict(dict))
+            async for series in self._figures(query, _each(query, chunk)):
+                figures[series.metric["vm_id"]][series.figure].update(series.values)
+            found |= {UUID(vm_id): _buckets(query, of_one) for vm_id, of_one in figures.items()}
         return found
 
     async def query_together(self, query: Query) -> Sequence[Bucket]:
         """Return the steps of all the machines taken together, oldest first."""
-        sums: _Figures = defaultdict(dict)
+        if len(query.vm_ids) == 1:
+            return next(iter((await self.query(query)).values()), ())
+        figures: _Figures = defaultdict(dict)
         for chunk in _chunks(query.vm_ids):
-            async for number, labels, value in self._figures(query, _all(query, chunk)):
-                figure, metric = labels["figure"], _metric(labels)
-                before = sums[number].get((figure, metric))
-                unite = max if figure == Aggregation.PEAK else float.__add__
-                sums[number][figure, metric] = value if before is None else unite(before, value)
-        for values in sums.values():
-            for name in query.names:
-                machines = values.pop(("machines", name), None)
-                if machines and not name.adds_up:
-                    values[Aggregation.AVERAGE, name] /= machines
-        return _buckets(query, sums)
+            async for series in self._figures(query, _all(query, chunk)):
+                _unite(figures[series.figure], series)
+        for name in query.names:
+            averages, machines = figures[_AVERAGE, name], figures[_MACHINES, name]
+            if not name.adds_up:
+                figures[_AVERAGE, name] = {at: total / machines[at] for at, total in averages.items()}
+        return _buckets(query, figures)
 
     async def latest(self, vm_ids: Sequence[UUID]) -> Mapping[UUID, Sample]:
         """Return the newest sample of each machine that has one from the last days."""
@@ -87,10 +87,14 @@ class VictoriaMetricsStore:
         for chunk in _chunks(vm_ids):
             series = f"{_selector(Metric, chunk)}[{window}]"
             when = f"{_selector([Metric.CPU_USAGE], chunk)}[{window}]"
-            text = f"union({_named('value', f'last_over_time({series})')}, {_named('at', f'tlast_over_time({when})')})"
-            for labels, points in await self._series("/api/v1/query", text, time=_seconds(at)):
-                key = "at" if labels["figure"] == "at" else _metric(labels)
-                found.setdefault(UUID(labels["vm_id"]), {})[key] = points[0][1]
+            text = (
+                f"union({_named('value', f'last_over_time({series}) keep_metric_names')}, "
+                f"{_named('at', f'tlast_over_time({when}) keep_metric_names')})"
+            )
+            for newest in await self._series("/api/v1/query", text, time=_seconds(at)):
+                figure, metric = newest.figure
+                ((_, value),) = newest.values
+                found.setdefault(UUID(newest.metric["vm_id"]), {})["at" if figure == "at" else metric] = value
         return {
             vm_id: Sample(
                 vm_id=vm_id,
@@ -114,51 +118,65 @@ class VictoriaMetricsStore:
 
     async def check(self) -> None:
         """Raise `MetricsUnavailable` unless the server answers."""
-        await self._ask("GET", "/health")
+        await self._client.ask("GET", "/health")
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._client.close()
 
-    async def _figures(self, query: Query, text: str) -> AsyncIterator[tuple[int, dict[str, str], float]]:
-        """Yield step, labels and value of every figure of the span: steps cut off at its ends are asked for apart."""
+    async def _figures(self, query: Query, text: str) -> AsyncIterator[_Series]:
+        """Yield the figures of every step of the span: steps cut off at its ends are asked for apart."""
         for start, end, step in _stretches(query):
             window = f"{_milliseconds(end if step is None else start + step) - _milliseconds(start)}ms"
             span = text.replace("[]", f"[{window}]")
+            last = _seconds(end - _MILLISECOND)
             if step is None:
-                found = await self._series("/api/v1/query", span, time=_seconds(end - _MILLISECOND))
+                found = await self._series("/api/v1/query", span, time=last)
             else:
-                found = await self._series(
-                    "/api/v1/query_range",
-                    span,
-                    start=_seconds(start + step - _MILLISECOND),
-                    end=_seconds(end - _MILLISECOND),
-                    step=f"{query.step_seconds}s",
-                )
-            for labels, points in found:
-                for at, value in points:
-                    yield math.floor(at / query.step_seconds), labels, value
+                first, width = _seconds(start + step - _MILLISECOND), f"{query.step_seconds}s"
+                found = await self._series("/api/v1/query_range", span, start=first, end=last, step=width)
+            for series in found:
+                yield series
 
-    async def _series(
-        self, path: str, text: str, **when: str
-    ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+    async def _series(self, path: str, text: str, **when: str) -> Sequence[_Series]:
         # What comes late would be missing from answers that the server has kept.
-        answer = await self._ask("POST", path, data={"query": text, "nocache": "1", **when})
-        return [
-            (one["metric"], [(float(at), float(value)) for at, value in one.get("values") or [one["value"]]])
-            for one in answer.json()["data"]["result"]
-        ]
-
-    async def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        form = urlencode({"query": text, "nocache": "1", **when})
+        answer = await self._client.ask("POST", path, form.encode(), kind=FORM)
         try:
-            answer = await self._client.request(method, path, **more)
-            answer.raise_for_status()
-        except httpx.HTTPError as error:
+            return _ANSWER.decode(answer).data.result
+        except msgspec.MsgspecError as error:
             raise MetricsUnavailable from error
-        return answer
 
 
-_Figures = defaultdict[int, dict[tuple[str, Metric], float]]
+class _Series(msgspec.Struct):
+    """Figures of one metric: when, in seconds since the epoch, and how much."""
+
+    metric: dict[str, str]
+    values: list[tuple[float, float]] = []
+    value: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.value is not None:  # So the server tells what it was asked of one instant.
+            self.values = [self.value]
+
+    @property
+    def figure(self) -> tuple[str, Metric]:
+        """What is told, and of which metric."""
+        return self.metric["rollup"], Metric(self.metric["__name__"].removeprefix(f"{_MEASUREMENT}_"))
+
+
+class _Result(msgspec.Struct):
+    result: list[_Series]
+
+
+class _Answer(msgspec.Struct):
+    data: _Result
+
+
+_ANSWER: Final = msgspec.json.Decoder(_Answer, strict=False)  # Values come as text.
+
+_Figures = defaultdict[tuple[str, Metric], dict[float, float]]
+"""Values by figure and metric, and by the last instant of their step."""
 
 
 def _line(sample: Sample) -> str:
@@ -177,15 +195,19 @@ def _selector(names: Sequence[Metric] | type[Metric], vm_ids: Sequence[UUID]) ->
 
 
 def _named(figure: str, text: str) -> str:
-    return f'label_set({text} keep_metric_names, "figure", "{figure}")'
+    """Name what a figure is in the label in which `aggr_over_time` names it."""
+    return f'label_set({text}, "rollup", "{figure}")'
 
 
 def _each(query: Query, vm_ids: Sequence[UUID]) -> str:
-    """Return the query for the figures of every machine; the window is put in where `[]` stands."""
-    series = f"{_selector(query.names, vm_ids)}[]"
-    one = f"{_selector(query.names[:1], vm_ids)}[]"
-    figures = [_named(kind, f"{_ROLLED[kind]}({series})") for kind in query.aggregations]
-    return f"union({', '.join([*figures, _named(_SAMPLES, f'count_over_time({one})')])})"
+    """Return the query for the figures of every machine; the window is put in where `[]` stands.
+
+    Average and peak are of one expression, so that the server reads the samples once for both.
+    """
+    kinds = ", ".join(f'"{_ROLLED[kind]}"' for kind in query.aggregations)
+    figures = f"aggr_over_time(({kinds}), {_selector(query.names, vm_ids)}[]) keep_metric_names"
+    samples = f"count_over_time({_selector(query.names[:1], vm_ids)}[]) keep_metric_names"
+    return f"union({figures}, {_named(_SAMPLES, samples)})"
 
 
 def _all(query: Query, vm_ids: Sequence[UUID]) -> str:
@@ -194,15 +216,13 @@ def _all(query: Query, vm_ids: Sequence[UUID]) -> str:
     def over(function: str, rolled: str, names: Sequence[Metric]) -> str:
         return f"{function}({rolled}({_selector(names, vm_ids)}[]) keep_metric_names) by (__name__)"
 
-    figures = []
+    figures = [_named(_SAMPLES, over("sum", _SAMPLES, query.names[:1]))]
     if Aggregation.AVERAGE in query.aggregations:
-        figures.append((Aggregation.AVERAGE.value, over("sum", "avg_over_time", query.names)))
-        figures.append(("machines", over("count", "avg_over_time", query.names)))
+        figures.append(_named(_AVERAGE, over("sum", _AVERAGE, query.names)))
+        figures.append(_named(_MACHINES, over("count", _AVERAGE, query.names)))
     if Aggregation.PEAK in query.aggregations:
-        figures.append((Aggregation.PEAK.value, over("max", "max_over_time", query.names)))
-    figures.append((_SAMPLES, over("sum", "count_over_time", query.names[:1])))
-    labelled = [f'label_set({text}, "figure", "{figure}")' for figure, text in figures]
-    return f"union({', '.join(labelled)})"
+        figures.append(_named(_PEAK, over("max", _PEAK, query.names)))
+    return f"union({', '.join(figures)})"
 
 
 def _stretches(query: Query) -> Iterator[tuple[datetime, datetime, timedelta | None]]:
@@ -223,22 +243,28 @@ def _stretches(query: Query) -> Iterator[tuple[datetime, datetime, timedelta | N
         yield last, query.end, None
 
 
-def _metric(labels: Mapping[str, str]) -> Metric:
-    return Metric(labels["__name__"].removeprefix(f"{_MEASUREMENT}_"))
+def _unite(into: dict[float, float], series: _Series) -> None:
+    """Add what other machines have; of peaks the higher one counts."""
+    if not into:
+        into.update(series.values)
+        return
+    unite = max if series.figure[0] == _PEAK else float.__add__
+    for at, value in series.values:
+        into[at] = unite(into[at], value) if at in into else value
 
 
 def _buckets(query: Query, figures: _Figures) -> list[Bucket]:
-    def values(of_step: Mapping[tuple[str, Metric], float], kind: Aggregation) -> dict[Metric, float]:
-        return {metric: value for (figure, metric), value in of_step.items() if figure == kind}
-
+    """Return the steps in which there are samples."""
+    averages = [(name, figures[_AVERAGE, name]) for name in query.names]
+    peaks = [(name, figures[_PEAK, name]) for name in query.names]
     return [
         Bucket(
-            starts_at=query.starts_at(number),
-            samples=round(of_step[_SAMPLES, query.names[0]]),
-            average=values(of_step, Aggregation.AVERAGE),
-            peak=values(of_step, Aggregation.PEAK),
+            starts_at=query.starts_at(math.floor(at / query.step_seconds)),
+            samples=round(samples),
+            average={name: values[at] for name, values in averages if at in values},
+            peak={name: values[at] for name, values in peaks if at in values},
         )
-        for number, of_step in sorted(figures.items())
+        for at, samples in sorted(figures[_SAMPLES, query.names[0]].items())
     ]
 
 
