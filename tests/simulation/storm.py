@@ -1,4 +1,4 @@
-"""Bad weather in two sizes: two hours of five users, and the short life of one user's machine.
+"""Bad weather: two hours of five users, the same of a crowd, and the short life of one user's machine.
 
 A skirmish costs a tenth of a storm and has as many deaths for each order; a storm has users, machines and credit that
 get into each other's way.
@@ -58,6 +58,21 @@ ZOMBIES: Final[dict[str, Any]] = {
     "host_failures": {},  # A machine that differs from its row is a fault at once.
     "machines": {"per_user": 1, "lifetime_hours": 1, "fiddle": 0.9, "haste": 0.6},
     "faults": {"slow": 0.2, "slow_seconds": 40, "freeze": 0.05, "freeze_seconds": 240},
+}
+
+# Two hours of many who make, change and delete machines all the time, and of whom nearly all go on paying: four times as
+# many orders for a second of computing as in a storm.
+CROWD: Final[dict[str, Any]] = {
+    "title": "A crowd",
+    "users": {"count": 20, "arrive_within_hours": 0.1, "decide_every_hours": 0.05},
+    "machines": {"per_user": 2, "lifetime_hours": 0.5, "fiddle": 0.8, "haste": 0.35},
+    "top_ups": {"share": 0.9, "below_credits": 0.1, "amount": 0.5},
+    "settings": {
+        **STORM["settings"],
+        "simulator": {"hosts": 10, "boot_seconds": 12, "action_seconds": 4},
+        "monitoring": {"alert_seconds": 300},
+        "mail": {"poll_seconds": 300},
+    },
 }
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from tests.simulation.storm import broken, simulate
+from tests.simulation.storm import CROWD, broken, simulate
 
 FIRST_SEED: Final = 10_000_000
 SEEDS_APART: Final = 100_000
@@ -19,11 +19,11 @@ OPERATIONS_IN_A_PART: Final = 10_000
 
 
 def live(part: int, *, wanted: int) -> tuple[int, int, list[str]]:
-    """Let storms of a part pass until so many operations have ended; return them, the kills and what broke."""
+    """Let crowds of a part live until so many operations have ended; return them, the kills and what broke."""
     operations = kills = 0
     found: list[str] = []
     for seed in count(FIRST_SEED + part * SEEDS_APART):
-        outcome = simulate(seed)
+        outcome = simulate(seed, **CROWD)
         operations += sum(kind.succeeded + kind.failed for kind in outcome.operations)
         kills += outcome.deaths
         found += broken(outcome)
