@@ -60,8 +60,8 @@ ZOMBIES: Final[dict[str, Any]] = {
     "faults": {"slow": 0.2, "slow_seconds": 40, "freeze": 0.05, "freeze_seconds": 240},
 }
 
-# Two hours of many who make, change and delete machines all the time, and of whom nearly all go on paying: four times as
-# many orders for a second of computing as in a storm.
+# Two hours of many who make, change and delete machines all the time, and of whom nearly all go on paying: four times
+# as many orders for a second of computing as in a storm.
 CROWD: Final[dict[str, Any]] = {
     "title": "A crowd",
     "users": {"count": 20, "arrive_within_hours": 0.1, "decide_every_hours": 0.05},
