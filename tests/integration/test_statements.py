@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -242,11 +243,30 @@ def _rebuild(*files: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+async def _given_refunds(platform: PlatformUnderTest) -> tuple[Account, Account, dict[str, Any]]:
+    """A quarter, after which lines of March and of June are given back."""
+    account, admin, vm = await _given_quarter(platform)
+    await platform.client.post(f"/vms/{vm['id']}/start", headers=account.headers)
+    await platform.settle()
+    await platform.advance(hours=2)
+    await platform.client.post(f"/vms/{vm['id']}/stop", headers=account.headers)
+    await platform.settle()
+    history = (await _get(platform, account, "/billing/history")).json()["items"]
+    newest, *_, oldest = [line for line in history if line["action_type"] == "vm_usage"]
+    for line, more in ((oldest, {}), (newest, {"amount": 0.01})):
+        body = {"reason": "The host was down", **more}
+        path = f"/admin/billing/records/{line['id']}/refund"
+        made = await platform.client.post(path, json=body, headers=admin.headers)
+        assert made.status_code == httpx.codes.CREATED, made.text
+    return account, admin, vm
+
+
 async def test_charges_come_in_the_columns_of_focus(platform: PlatformUnderTest) -> None:
-    account, _, vm = await _given_quarter(platform)
+    account, _, vm = await _given_refunds(platform)
 
-    rows = list(csv.DictReader(io.StringIO((await _get(platform, account, "/billing/focus/export")).text)))
+    every = list(csv.DictReader(io.StringIO((await _get(platform, account, "/billing/focus/export")).text)))
 
+    rows = [row for row in every if row["ChargeCategory"] in {"Usage", "Purchase"}]
     spent = (await platform.credits(account))["total_spent"]
     assert round(sum(float(row["BilledCost"]) for row in rows), 6) == spent
     usage = [row for row in rows if row["ChargeCategory"] == "Usage"]
@@ -256,15 +276,42 @@ async def test_charges_come_in_the_columns_of_focus(platform: PlatformUnderTest)
         for price, cost in (("ListUnitPrice", "ListCost"), ("ContractedUnitPrice", "ContractedCost")):
             assert abs(float(row[price]) * float(row["PricingQuantity"]) - float(row[cost])) < 2e-6
         assert row["BilledCost"] == row["EffectiveCost"] == row["ContractedCost"]
-    (cut,) = [row for row in rows if row["ListCost"] != row["BilledCost"]]
+    (cut,) = [
+        row for row in rows if row["ListCost"] != row["BilledCost"] and row["BillingPeriodStart"][:7] == "2026-03"
+    ]
     assert (cut["ListUnitPrice"], float(cut["ContractedUnitPrice"])) == ("0.1", 0.08763)
     assert (cut["ListCost"], cut["BilledCost"]) == ("0.051694", "0.045299")
+
+    others = [row for row in every if row not in rows]
+    refund, deduction, late, welcome = sorted(others, key=lambda row: (row["ChargeCategory"], row["ChargeClass"]))
+    if refund["ResourceId"] == "":
+        refund, deduction = deduction, refund
+    assert [(row["ChargeCategory"], row["ChargeClass"]) for row in (refund, deduction, late, welcome)] == [
+        ("Adjustment", ""),
+        ("Adjustment", ""),
+        ("Adjustment", "Correction"),
+        ("Credit", ""),
+    ], "a refund of this month, what was paid twice, a refund of March, and the welcome credit"
+    assert [row["ResourceId"] for row in (refund, deduction, late, welcome)] == [vm["id"], "", vm["id"], ""]
+    assert (float(refund["BilledCost"]), float(deduction["BilledCost"])) == (-0.01, 2.5)
+    assert (late["ChargePeriodStart"][:7], late["BillingPeriodStart"][:7]) == ("2026-03", "2026-06")
+
+    await _until(platform, datetime(2026, 7, 1, 2, 0, tzinfo=UTC), account)
+    every = list(csv.DictReader(io.StringIO((await _get(platform, account, "/billing/focus/export")).text)))
+    closed = await _list(platform, account)
+    paid = {"2026-05": Decimal("7.000001")}
+    assert len(closed) == 3
+    for statement in closed:
+        month = statement["period_start"][:7]
+        total = sum(Decimal(row["BilledCost"]) for row in every if row["BillingPeriodStart"][:7] == month)
+        change = statement["closing_micros"] - statement["opening_micros"]
+        assert (paid.get(month, 0) - total) * 1_000_000 == change, "the export sums to the statement"
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("dialect", ["sqlite"])
 async def test_the_export_passes_the_validator_of_focus(platform: PlatformUnderTest, tmp_path: Path) -> None:
-    account, admin, _ = await _given_quarter(platform)
+    account, admin, _ = await _given_refunds(platform)
     at = platform.clock.now() + timedelta(hours=49)
     prices = {"effective_at": at.isoformat(), "storage": 0.001, "address": 0.01}
     announced = await platform.client.post("/admin/price-lists", json=prices, headers=admin.headers)

@@ -19,6 +19,7 @@ from zentry.schema.billing import LedgerAccount, price_lists, prices, segments
 from zentry.schema.events import events
 
 _MOST_EVENTS: Final = 50
+_REFUND: Final = "refund:"
 _SPENDABLE: Final = frozenset({LedgerAccount.AVAILABLE, LedgerAccount.HELD})
 _SEGMENT: Final = sa.select(segments.c.started_at, segments.c.meter, segments.c.ended_at).where(
     segments.c.id == sa.bindparam("segment_id")
@@ -256,4 +257,9 @@ class LineExplainer:
 
 def refund_cause(record_id: UUID) -> str:
     """Return the cause under which a line is given back, which the books take once."""
-    return f"refund:{record_id}"
+    return f"{_REFUND}{record_id}"
+
+
+def refunded_by(cause: str) -> UUID | None:
+    """Return the line that is given back under a cause; None where none is."""
+    return UUID(cause.removeprefix(_REFUND)) if cause.startswith(_REFUND) else None

@@ -125,6 +125,10 @@ _ENTRY: Final[tuple[sa.ColumnElement[Any], ...]] = (
 _BY_ID: Final = sa.select(*RECORD).where(
     billing_records.c.id == sa.bindparam("record_id"), billing_records.c.user_id == sa.bindparam("user_id")
 )
+_BY_IDS: Final = sa.select(*RECORD).where(
+    billing_records.c.id.in_(sa.bindparam("record_ids", expanding=True)),
+    billing_records.c.user_id == sa.bindparam("user_id"),
+)
 _OWNER: Final = sa.select(billing_records.c.user_id).where(billing_records.c.id == sa.bindparam("record_id"))
 _ENTRIES: Final = (
     sa.select(*_ENTRY)
@@ -137,6 +141,9 @@ _ENTRIES_OF: Final = (
     .where(ledger_entries.c.record_id == sa.bindparam("record_id"))
     .order_by(ledger_entries.c.position)
     .limit(sa.bindparam("most"))
+)
+_ENTRIES_BEHIND: Final = sa.select(*_ENTRY).where(
+    ledger_entries.c.record_id.in_(sa.bindparam("record_ids", expanding=True))
 )
 _CAUSE: Final = sa.select(*_ENTRY).where(ledger_entries.c.cause == sa.bindparam("cause"))
 
@@ -153,6 +160,13 @@ class RecordReader:
         row = (await self._tx.execute(_BY_ID, {"record_id": record_id, "user_id": self._user_id})).first()
         return None if row is None else Record(*values(row))
 
+    async def find_all(self, record_ids: Sequence[UUID]) -> Sequence[Record]:
+        """Return those of the lines that there are; at most a page of them is asked for."""
+        if not record_ids:
+            return []
+        rows = await self._tx.execute(_BY_IDS, {"record_ids": record_ids, "user_id": self._user_id})
+        return [Record(*values(row)) for row in rows.all()]
+
     async def list(self, wanted: LineFilter, *, limit: int, before: Record | None = None) -> Sequence[Record]:
         """Return lines, the newest first, from the newest or from before one that was seen."""
         after = None if before is None else (before.created_at, before.id)
@@ -167,6 +181,13 @@ class RecordReader:
     async def entries_of(self, record_id: UUID) -> Sequence[Entry]:
         """Return the entries behind a line of the account."""
         rows = await self._tx.execute(_ENTRIES_OF, {"record_id": record_id, "most": PAGE})
+        return [Entry(*values(row)) for row in rows.all()]
+
+    async def entries_behind(self, record_ids: Sequence[UUID]) -> Sequence[Entry]:
+        """Return the entries behind lines of the account, at most a page of lines."""
+        if not record_ids:
+            return []
+        rows = await self._tx.execute(_ENTRIES_BEHIND, {"record_ids": record_ids})
         return [Entry(*values(row)) for row in rows.all()]
 
     async def find_cause(self, cause: str) -> Entry | None:
