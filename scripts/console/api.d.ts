@@ -2615,7 +2615,10 @@ export interface paths {
          * Export charges for FinOps
          * @description Every charge as a row of FOCUS 1.0, the FinOps Open Cost and Usage Specification, the newest first.
          *
-         *     Labels are `Tags`, projects are sub-accounts. At most 100,000 lines of the history are looked at.
+         *     Refunds and adjustments are rows as well (`Adjustment`; with `Correction` as class where the month that is corrected
+         *     was over), and so is credit that was given or has lapsed (`Credit`). Payments are not: what was paid in a month less
+         *     the sum of `BilledCost` is what its statement says that the balance has changed by. Labels are `Tags`, projects are
+         *     sub-accounts. At most 100,000 lines of the history are looked at.
          */
         get: operations["export_focus"];
         put?: never;
