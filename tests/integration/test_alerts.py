@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -234,6 +235,43 @@ async def test_events_figures_absence_rates_and_labels_are_judged_too(platform: 
     assert {name for name, target in stopped if target in {vm, ada.id}} == {"stopped"}
 
 
+async def test_events_and_costs_are_judged_of_a_label_a_project_and_a_machine(platform: PlatformUnderTest) -> None:
+    ada = await platform.signup()
+    project = await platform.given_project(ada)
+    labelled = (await platform.given_vm(ada, labels={"env": "prod"}, instance_type="medium"))["id"]
+    plain = (await platform.given_vm(ada, project_id=project))["id"]
+    now: dict[str, Any] = {"fire_after_seconds": 0, "clear_threshold": None, "window_seconds": 3600}
+    parts = {"label": {"label_selector": "env=prod"}, "project": {"project_id": project}, "vm": {"vm_id": plain}}
+    wanted = {  # Medium costs 0.1 and small 0.05 an hour, and a create 0.05.
+        "stopped": {"source": "event", "subject": "vm.stopped", "threshold": 0},
+        "dear": {"source": "billing", "subject": "hourly_cost", "threshold": 0.07},
+        "spent": {"source": "billing", "subject": "spent_today", "threshold": 0.12},
+    }
+    for (name, policy), (part, scope) in itertools.product(wanted.items(), parts.items()):
+        await add(platform, ada, name=f"{name} {part}", **{**now, **policy, **scope})
+
+    async def firing() -> set[str]:
+        return {alert["policy_name"] for alert in await get(platform, ada, "/alerts") if alert["state"] == "firing"}
+
+    await minutes(platform, None)
+    begins = await firing()
+    await platform.advance(hours=1)
+    await minutes(platform, None)
+    hour = await firing()
+    for vm in (plain, labelled):
+        await platform.client.post(f"/vms/{vm}/stop", headers=ada.headers)
+        await platform.settle()
+        await minutes(platform, None)
+        if vm == plain:
+            stopped = await firing()
+    rest = await firing()
+
+    assert begins == {"dear label"}
+    assert hour == {"dear label", "spent label"}
+    assert stopped == {"dear label", "spent label", "stopped project", "stopped vm"}
+    assert rest == {"spent label", "stopped label", "stopped project", "stopped vm"}
+
+
 async def test_policies_are_tried_changed_and_deleted(platform: PlatformUnderTest) -> None:
     ada = await platform.signup()
     vm = (await platform.given_vm(ada))["id"]
@@ -269,9 +307,10 @@ async def test_a_policy_or_silence_that_could_never_be_is_refused(platform: Plat
         ({"subject": "heat"}, "subject"),
         ({"source": "billing", "subject": "debt"}, "subject"),
         ({"source": "billing", "subject": "hourly_cost", "condition": "rate"}, "condition"),
-        ({"source": "billing", "subject": "hourly_cost", "project_id": project}, "source"),
+        ({"source": "billing", "subject": "spent_this_month", "project_id": project}, "subject"),
+        ({"source": "billing", "subject": "hours_left", "label_selector": "env=prod"}, "subject"),
         ({"source": "event", "subject": "stopped"}, "subject"),
-        ({"source": "event", "subject": "vm.stopped", "label_selector": "env=prod"}, "label_selector"),
+        ({"source": "event", "subject": "vm.stopped", "label_selector": "env==="}, "label_selector"),
         ({"window_seconds": 59}, "window_seconds"),
         ({"name": " "}, "name"),
         ({"severity": "mild"}, "severity"),

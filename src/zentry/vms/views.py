@@ -223,6 +223,12 @@ def _meets(reach: Reach, requirement: Requirement) -> sa.ColumnElement[bool]:
     return carried if is_wanted else ~carried
 
 
+def ids_labelled(labels: tuple[Requirement, ...]) -> sa.Select[Any]:
+    """Return the ids of the machines of `caller_id` that meet requirements, terminated ones among them."""
+    own = vms.c.user_id == sa.bindparam("caller_id", type_=sa.Uuid)
+    return sa.select(vms.c.id).where(own, *(_meets(Reach.OWN, one) for one in labels))
+
+
 class VMViews:
     """Reads machines for whoever sees them."""
 

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from zentry.billing.reports import BillingReports
-from zentry.monitoring.alerts.types import Condition, Figure, Policy, Source
+from zentry.monitoring.alerts.figures import figure_of
+from zentry.monitoring.alerts.types import Condition, Policy, Source
 from zentry.monitoring.store import Aggregation, Bucket, Metric, MetricsStore, Query
 from zentry.platform.caller import Caller, Role
 from zentry.platform.db import Database, Transaction
-from zentry.platform.money import MICROS_PER_CREDIT
-from zentry.schema.billing import daily_spend
 from zentry.schema.events import events
 from zentry.schema.vms import VMStatus
 from zentry.vms.labels import parse_selector
-from zentry.vms.views import VMFilter, VMViews
+from zentry.vms.views import VMFilter, VMViews, ids_labelled
 
 MOST_TARGETS: Final = 1000
 _MINUTE: Final = 60.0
@@ -42,7 +40,7 @@ class ReadingsTaker:
         async with self._database.read() as tx:
             if policy.source is Source.EVENT:
                 return {policy.target: await _events(tx, policy)}
-            return {policy.target: await _figure(tx, policy)}
+            return {policy.target: await figure_of(tx, policy)}
 
     async def _metrics(self, policy: Policy) -> Readings:
         async with self._database.read() as tx:
@@ -121,23 +119,7 @@ async def _events(tx: Transaction, policy: Policy) -> float | None:
         query = query.where(events.c.resource_id == policy.vm_id)
     if policy.project_id is not None:
         query = query.where(events.c.project_id == policy.project_id)
-    count = float((await tx.execute(query)).scalar_one())
+    if policy.label_selector is not None:
+        query = query.where(events.c.resource_id.in_(ids_labelled(parse_selector(policy.label_selector))))
+    count = float((await tx.execute(query, {"caller_id": policy.user_id})).scalar_one())
     return count * _MINUTE / policy.window_seconds if policy.condition is Condition.RATE else count
-
-
-async def _figure(tx: Transaction, policy: Policy) -> float | None:
-    """Return a figure of the account's money."""
-    figure, reports = Figure(policy.subject), BillingReports(tx, policy.user_id)
-    if figure in {Figure.SPENT_TODAY, Figure.SPENT_THIS_MONTH}:
-        today = tx.now.date()
-        since = today if figure is Figure.SPENT_TODAY else today.replace(day=1)
-        spent: Any = sa.func.coalesce(sa.func.sum(daily_spend.c.micros), 0)
-        query = sa.select(spent).where(daily_spend.c.user_id == policy.user_id, daily_spend.c.day >= since)
-        return float((await tx.execute(query)).scalar_one()) / MICROS_PER_CREDIT
-    balance, _ = await reports.balance()
-    if figure is Figure.AVAILABLE_CREDITS:
-        return (balance.credits - balance.held) / MICROS_PER_CREDIT
-    hourly, _ = await reports.running()
-    if figure is Figure.HOURLY_COST:
-        return hourly / MICROS_PER_CREDIT
-    return balance.credits / hourly if hourly else None

@@ -50,14 +50,21 @@ _SOURCES: Final[JsonDict] = {
             "properties": {
                 "source": {"const": Source.EVENT.value},
                 "subject": {"pattern": r"\."},
-                "label_selector": _NONE,
             },
         },
         {
-            "title": "Of the bill",
+            "title": "Of a part of the bill",
             "properties": {
                 "source": {"const": Source.BILLING.value},
-                "subject": {"enum": [*map(str, Figure)]},
+                "subject": {"enum": [str(figure) for figure in Figure if figure.is_of_parts]},
+                "condition": {"const": Condition.THRESHOLD.value},
+            },
+        },
+        {
+            "title": "Of the account",
+            "properties": {
+                "source": {"const": Source.BILLING.value},
+                "subject": {"enum": [str(figure) for figure in Figure if not figure.is_of_parts]},
                 "condition": {"const": Condition.THRESHOLD.value},
                 "vm_id": _NONE,
                 "project_id": _NONE,
@@ -135,7 +142,9 @@ class AlertPolicyCreate(WriteModel):
     resolve_after_seconds: Duration = Field(default=0, description="How long it must be well before it is resolved.")
     vm_id: GivenId | None = Field(default=None, description="Only this VM.")
     project_id: GivenId | None = Field(default=None, description="Only this project.")
-    label_selector: Selector | None = Field(default=None, description="Only VMs with these labels.")
+    label_selector: Selector | None = Field(
+        default=None, description="Only VMs with these labels, their events, or what they cost."
+    )
     notify_mail: bool = Field(default=False, description="Whether you are told by mail as well.")
 
 

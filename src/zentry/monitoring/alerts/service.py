@@ -257,11 +257,13 @@ def _ensure_sound(fields: PolicyFields) -> None:
             raise InvalidInput.at("subject", f"Choose a figure: {', '.join(Figure)}.")
         if fields.condition is not Condition.THRESHOLD:
             raise InvalidInput.at("condition", "A figure of billing is always there: choose threshold.")
-        if fields.vm_id or fields.project_id:
-            raise InvalidInput.at("source", "Figures of billing are of the account: name no VM and no project.")
+        if (fields.vm_id or fields.project_id or fields.label_selector) and not Figure(fields.subject).is_of_parts:
+            raise InvalidInput.at(
+                "subject",
+                "This figure is of the account as a whole. Of a VM, a project or a label choose hourly_cost or "
+                "spent_today, or make a budget, which counts months.",
+            )
     if fields.source is Source.EVENT and "." not in fields.subject:
         raise InvalidInput.at("subject", "Name a kind of event, such as vm.stopped.")
     if fields.label_selector is not None:
-        if fields.source is not Source.METRIC:
-            raise InvalidInput.at("label_selector", "Labels choose VMs, so they go with metrics only.")
         parse_selector(fields.label_selector)

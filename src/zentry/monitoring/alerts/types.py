@@ -36,6 +36,11 @@ class Figure(StrEnum):
     SPENT_THIS_MONTH = "spent_this_month"
     HOURS_LEFT = "hours_left"
 
+    @property
+    def is_of_parts(self) -> bool:
+        """Whether a machine, a project or a label has it as well; the others are of an account as a whole."""
+        return self in {Figure.HOURLY_COST, Figure.SPENT_TODAY}
+
 
 class PolicySeverity(StrEnum):
     """How soon somebody should look."""

@@ -19,11 +19,15 @@ const CONDITIONS = {
   billing: [["threshold", "is beyond a threshold"]],
 };
 const SCOPES = /** @type {[string, string][]} */ ([["", "everything"], ["vm_id", "one machine"], ["project_id", "one project"], ["label_selector", "a label"]]);
+const OF_PARTS = new Set(["hourly_cost", "spent_today"]);
 const LENGTHS = /** @type {[string, string][]} */ ([["1", "1 hour"], ["4", "4 hours"], ["24", "a day"], ["168", "a week"]]);
 const FIELDS = ["name", "subject", "threshold", "clear_threshold", "label_selector"];
 
 /** @param {string} source @param {string} subject */
 export const subjectText = (source, subject) => (source === "metric" ? FIGURES[subject] : source === "billing" ? MONEY[subject] : "") ?? subject;
+
+/** Whether one machine, project or label has it as well. @param {any} form */
+const isOfParts = (form) => form.source !== "billing" || OF_PARTS.has(form.subject);
 
 /** @param {any} policy */
 const formOf = (policy) => ({
@@ -53,7 +57,7 @@ export function SetPolicy({ policy, onClose }) {
     const level = isAbsence ? {} : { threshold: Number(form.threshold), ...(form.condition === "threshold" ? { clear_threshold: Number(form.clear.trim() || form.threshold) } : {}) };
     const wish = { name: form.name.trim(), severity: form.critical ? "critical" : "warning", notify_mail: form.mail, ...level, window_seconds: Math.round(Number(form.window) * MINUTE), fire_after_seconds: Math.round(Number(form.fire) * MINUTE), resolve_after_seconds: Math.round(Number(form.resolve) * MINUTE) };
     if (policy) await patch(path`/alerts/policies/${policy.id}`, wish);
-    else await post("/alerts/policies", { ...wish, source: form.source, subject: form.subject.trim(), condition: form.condition, ...(isAbsence ? {} : { comparison: form.comparison }), ...(form.source === "metric" ? { aggregation: form.aggregation } : {}), ...(form.scope ? { [form.scope]: form.value } : {}) });
+    else await post("/alerts/policies", { ...wish, source: form.source, subject: form.subject.trim(), condition: form.condition, ...(isAbsence ? {} : { comparison: form.comparison }), ...(form.source === "metric" ? { aggregation: form.aggregation } : {}), ...(form.scope && isOfParts(form) ? { [form.scope]: form.value } : {}) });
     toast(`${form.name} is watched from now on`, "good");
     void invalidate("/alerts");
   };
@@ -71,7 +75,7 @@ export function SetPolicy({ policy, onClose }) {
         <${TextField} label="Fires after minutes" inputmode="decimal" value=${form.fire} onInput=${set("fire")} problem=${error?.of("fire_after_seconds")} />
         <${TextField} label="Resolved after minutes" inputmode="decimal" value=${form.resolve} onInput=${set("resolve")} problem=${error?.of("resolve_after_seconds")} />
       </div>
-      ${!policy && form.source === "metric" && html`<${Scope} form=${form} set=${set} error=${error} />`}
+      ${!policy && isOfParts(form) && html`<${Scope} form=${form} set=${set} error=${error} />`}
       <${Check} label="It is critical" hint="Look at once, not just soon." checked=${form.critical} onChange=${set("critical")} />
       <${Check} label="Tell me by mail" hint="Beside the console, the events and the webhooks." checked=${form.mail} onChange=${set("mail")} />`}
   <//>`;
