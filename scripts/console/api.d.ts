@@ -4045,7 +4045,7 @@ export interface components {
             project_id?: string | null;
             /**
              * Label Selector
-             * @description Only VMs with these labels.
+             * @description Only VMs with these labels, their events, or what they cost.
              */
             label_selector?: string | null;
             /**
@@ -4063,12 +4063,18 @@ export interface components {
             /** @constant */
             source?: "event";
             subject?: unknown;
-            label_selector?: null;
         } | {
             /** @constant */
             source?: "billing";
             /** @enum {unknown} */
-            subject?: "available_credits" | "hourly_cost" | "spent_today" | "spent_this_month" | "hours_left";
+            subject?: "hourly_cost" | "spent_today";
+            /** @constant */
+            condition?: "threshold";
+        } | {
+            /** @constant */
+            source?: "billing";
+            /** @enum {unknown} */
+            subject?: "available_credits" | "spent_this_month" | "hours_left";
             /** @constant */
             condition?: "threshold";
             vm_id?: null;
