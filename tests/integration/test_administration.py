@@ -94,6 +94,11 @@ async def test_limits_are_set_for_an_account_and_for_a_project(platform: Platfor
 
     assert {one["resource"]: one["maximum"] for one in project.json()["quotas"]}["vms"] == 1
     assert {one["resource"]: one["available"] for one in account.json()["quotas"]}["projects"] == 0
+    for path, changed in (
+        (f"/admin/projects/{project_id}/quotas", project),
+        (f"/admin/users/{ada.id}/quotas", account),
+    ):
+        assert (await ask(platform, admin, "GET", path)).json() == changed.json()
     wish = {"name": "more", "instance_type": "small", "image": "debian-12", "project_id": project_id}
     assert (await ask(platform, ada, "POST", "/vms", wish)).json()["error_code"] == "QUOTA_EXCEEDED"
     assert (await ask(platform, ada, "POST", "/projects", {"name": "more"})).json()["error_code"] == "QUOTA_EXCEEDED"

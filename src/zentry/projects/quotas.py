@@ -129,31 +129,47 @@ class Quotas:
 
 
 class QuotaAdministration:
-    """Sets limits, as an administrator. Runs inside the caller's transaction and never commits."""
+    """Shows and sets limits, as an administrator. Runs inside the caller's transaction and never commits."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
+    async def list_of_user(self, user_id: UUID | None) -> Sequence[Quota]:
+        """Return the quotas of any account."""
+        return await Quotas(self._tx).list(await self._user(user_id))
+
+    async def list_of_project(self, project_id: UUID | None) -> Sequence[Quota]:
+        """Return the quotas of any project that lives."""
+        id_, _ = await self._project(project_id)
+        return await Quotas(self._tx).list(id_)
+
     async def change_of_user(self, user_id: UUID | None, maxima: Amounts, *, caller: Caller) -> UUID:
         """Set limits of an account."""
-        found = sa.select(users.c.id).where(users.c.id == user_id)
-        if user_id is None or (await self._tx.execute(found)).first() is None:
-            raise NotFound("User")
-        before = await self._change(user_id, maxima)
-        await self._record(
-            "user", user_id, changes_of(before, _named(maxima)), owner_id=user_id, project_id=None, caller=caller
-        )
-        return user_id
+        id_ = await self._user(user_id)
+        changes = changes_of(await self._change(id_, maxima), _named(maxima))
+        await self._record("user", id_, changes, owner_id=id_, project_id=None, caller=caller)
+        return id_
 
     async def change_of_project(self, project_id: UUID | None, maxima: Amounts, *, caller: Caller) -> UUID:
         """Set limits of a project that lives."""
+        id_, owner_id = await self._project(project_id)
+        changes = changes_of(await self._change(id_, maxima), _named(maxima))
+        await self._record("project", id_, changes, owner_id=owner_id, project_id=id_, caller=caller)
+        return id_
+
+    async def _user(self, user_id: UUID | None) -> UUID:
+        found = sa.select(users.c.id).where(users.c.id == user_id)
+        if user_id is None or (await self._tx.execute(found)).first() is None:
+            raise NotFound("User")
+        return user_id
+
+    async def _project(self, project_id: UUID | None) -> tuple[UUID, UUID]:
+        """Return the ids of a project and of its owner."""
         found = sa.select(projects.c.user_id).where(projects.c.id == project_id, projects.c.deleted_at.is_(None))
         owner_id = None if project_id is None else (await self._tx.execute(found)).scalar_one_or_none()
         if project_id is None or owner_id is None:
             raise NotFound("Project")
-        changes = changes_of(await self._change(project_id, maxima), _named(maxima))
-        await self._record("project", project_id, changes, owner_id=owner_id, project_id=project_id, caller=caller)
-        return project_id
+        return project_id, owner_id
 
     async def _change(self, owner_id: UUID, maxima: Amounts) -> Mapping[str, int]:
         """Set limits; return what they were before."""

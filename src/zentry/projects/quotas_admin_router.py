@@ -1,8 +1,8 @@
-"""Routes with which administrators set how much an account or a project may have."""
+"""Routes with which administrators see and set how much an account or a project may have."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
@@ -19,6 +19,26 @@ router = APIRouter(prefix="/admin", tags=["Administration"])
 
 UserId = Annotated[str, Path(description="Id of an account.", examples=["01936b5c-1a2b-7c3d-8e4f-5a6b7c8d9e0f"])]
 _REFUSALS = raises(InvalidInput, NotAllowed, NotFound, IdempotencyMismatch)
+
+
+@router.get("/users/{user_id}/quotas", summary="Show the quotas of any account", responses=raises(NotAllowed, NotFound))
+async def get_user_quotas(user_id: UserId, _admin: AdminDep, edge: EdgeDep) -> QuotasResponse:
+    """How much an account may have, and how much it has. Administrators only."""
+    owner_id = parse_id(user_id)
+    async with edge.read() as tx:
+        found = await edge.service(QuotaAdministration, tx).list_of_user(owner_id)
+    return QuotasResponse.of("account", cast("UUID", owner_id), found)
+
+
+@router.get(
+    "/projects/{project_id}/quotas", summary="Show the quotas of any project", responses=raises(NotAllowed, NotFound)
+)
+async def get_any_project_quotas(project_id: ProjectId, _admin: AdminDep, edge: EdgeDep) -> QuotasResponse:
+    """How much a project may have, and how much it has, whoever owns it. Administrators only."""
+    owner_id = parse_id(project_id)
+    async with edge.read() as tx:
+        found = await edge.service(QuotaAdministration, tx).list_of_project(owner_id)
+    return QuotasResponse.of("project", cast("UUID", owner_id), found)
 
 
 @router.patch("/users/{user_id}/quotas", summary="Set an account's quotas", responses=_REFUSALS)

@@ -9,7 +9,7 @@ import { html, useState } from "../core/view.js";
 import { Badge, Button, Card, Check, Copy, curl, Empty, Loaded, Notice, Select, Stat, State, TextField, Time } from "../ui/basics.js";
 import { FormDialog } from "../ui/form.js";
 import { attempt, confirm, Menu, toast } from "../ui/overlays.js";
-import { SetQuotas } from "./quotas.js";
+import { ChangeQuotas, Quotas } from "./quotas.js";
 
 const PAGE = 50;
 const CHANGES = /** @type {[string, string][]} */ ([["grant", "Grant: a gift"], ["adjustment", "Adjustment: what was missing"], ["deduction", "Deduction"]]);
@@ -60,18 +60,18 @@ function User({ id }) {
   if (found.error && [400, 404].includes(found.error.status)) return html`<${Card}><${Empty} icon="users" title="There is no such account" action=${html`<${Button} href="/admin/users">To the accounts<//>`} /><//>`;
   return html`<${Loaded} of=${found} lines=${8}>
     ${() => html`<div class="row apart wrap"><h2 class="wrap-any">${who.name} <${Standing} who=${who} /> ${who.role === "admin" && html`<${Badge} kind="accent" icon="shield">admin<//>`}</h2>
-        <span class="row wrap"><${Button} icon="billing" onClick=${() => setForm("credit")}>Credit<//><${Button} icon="settings" onClick=${() => setForm("quotas")}>Quotas<//>${who.id !== user.value?.id && html`<${More} who=${who} ask=${setForm} />`}</span></div>
+        <span class="row wrap"><${Button} icon="billing" onClick=${() => setForm("credit")}>Credit<//>${who.id !== user.value?.id && html`<${More} who=${who} ask=${setForm} />`}</span></div>
       ${who.suspended_at && html`<${Notice} kind="bad" icon="lock">Suspended <${Time} at=${who.suspended_at} />: <span class="wrap-any">${who.suspended_for}</span><//>`}
       <div class="grid stats">
         <${Stat} label="Credit" icon="billing" value=${money(who.credits)} note=${`${money(who.held)} held for what runs`} />
         <${Stat} label="Since" icon="clock" value=${date(who.created_at)} />
         <${Stat} label="Last sign-in" icon="user" value=${html`<${Time} at=${who.last_login} />`} />
       </div>
+      <${Card} title="Quotas" actions=${html`<${ChangeQuotas} path=${`${where}/quotas`} />`}><${Quotas} path=${`${where}/quotas`} /><//>
       <${Card} title="Account"><dl class="facts"><dt>E-mail</dt><dd>${who.email}</dd><dt>Role</dt><dd>${who.role}</dd><dt>ID</dt><dd class="mono small">${who.id} <${Copy} text=${who.id} label="Copy the id" /></dd></dl>
         <p class="row wrap sign-out"><${Button} kind="little" href=${`/admin/audit?user=${who.id}`}>What was done<//><${Button} kind="little" href=${`/admin/operations?user=${who.id}`}>Operations<//></p><//>`}
     <//>
     ${form === "credit" && html`<${ChangeCredit} who=${who} onClose=${close} />`}
-    ${form === "quotas" && html`<${SetQuotas} read=${null} write=${`${where}/quotas`} about=${who.name} onClose=${close} />`}
     ${form === "suspend" && html`<${Suspend} who=${who} onClose=${close} />`}
     ${form === "discount" && html`<${SetDiscount} who=${who} onClose=${close} />`}`;
 }

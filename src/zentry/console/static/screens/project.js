@@ -41,7 +41,7 @@ export default function Project({ id }) {
       <//>
       <div class="stack">
         <${Members} project=${project} />
-        <${Card} title="Quotas" actions=${isAdmin.value && html`<${ChangeQuotas} read=${path`/projects/${id}/quotas`} write=${path`/admin/projects/${id}/quotas`} />`}><${Quotas} path=${path`/projects/${id}/quotas`} /><//>
+        <${Card} title="Quotas" actions=${isAdmin.value && html`<${ChangeQuotas} path=${path`/admin/projects/${id}/quotas`} />`}><${Quotas} path=${path`/projects/${id}/quotas`} /><//>
         ${project.role === "owner" && html`<${End} project=${project} />`}
       </div>
     </div>

@@ -33,26 +33,26 @@ export function Quotas({ path }) {
   <//>`;
 }
 
-/** A button with which an administrator sets them. @param {{read: string | null, write: string}} properties - `read` where they can be seen, for those that can */
-export function ChangeQuotas({ read, write }) {
+/** A button with which an administrator sets them. @param {{path: string}} properties */
+export function ChangeQuotas({ path }) {
   const [open, setOpen] = useState(false);
-  return html`<${Button} kind="little" icon="settings" onClick=${() => setOpen(true)}>Change<//>${open && html`<${SetQuotas} read=${read} write=${write} onClose=${() => setOpen(false)} />`}`;
+  return html`<${Button} kind="little" icon="settings" onClick=${() => setOpen(true)}>Change<//>${open && html`<${SetQuotas} path=${path} onClose=${() => setOpen(false)} />`}`;
 }
 
-/** @param {{read: string | null, write: string, about?: string, onClose: () => void}} properties */
-export function SetQuotas({ read, write, about = "", onClose }) {
-  const now = useResource(read).data?.quotas;
+/** @param {{path: string, onClose: () => void}} properties */
+function SetQuotas({ path, onClose }) {
+  const now = useResource(path).data?.quotas;
   const [wanted, setWanted] = useState(/** @type {Record<string, string>} */ ({}));
-  const shown = Object.keys(NAMES).filter((name) => (read === null || now?.some((/** @type {any} */ one) => one.resource === name)) && (name !== "projects" || !write.includes("/projects/")));
+  const shown = Object.keys(NAMES).filter((name) => now?.some((/** @type {any} */ one) => one.resource === name));
   const changed = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value.trim() !== "").map(([name, value]) => [name, Number(value)]));
   const does = async () => {
-    await patch(write, changed);
+    await patch(path, changed);
     toast("The quotas hold from now on", "good");
-    void invalidate("/quotas", "/projects");
+    void invalidate(path, "/quotas", "/projects");
   };
-  return html`<${FormDialog} title=${about ? `Quotas of ${about}` : "Change the quotas"} verb="Set quotas" onClose=${onClose} does=${does} fields=${shown} ready=${Object.keys(changed).length > 0}>
+  return html`<${FormDialog} title="Change the quotas" verb="Set quotas" onClose=${onClose} does=${does} fields=${shown} ready=${Object.keys(changed).length > 0}>
     ${(/** @type {any} */ error) =>
-      read !== null && now === undefined
+      now === undefined
         ? html`<${Bones} lines=${6} />`
         : html`<p class="soft">What is left empty stays as it is. Below what is in use, nothing is taken away and nothing is added.</p>
             <div class="grid">${shown.map((name) => {
