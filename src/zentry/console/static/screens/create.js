@@ -111,7 +111,7 @@ const Sizes = ({ types, value, onChange }) => html`<fieldset class="stack tight"
         <input type="radio" name="type" value=${type.name} checked=${type.name === value} onChange=${() => onChange(type.name)} />
         <span class="tick-mark"><${Icon} name="check" /></span>
         <span class="strong">${type.name}</span>
-        <span class="small soft">${type.vcpus} vCPU · ${memory(type.memory_mib)} · ${type.disk_gib} GB</span>
+        <span class="small soft">${type.vcpus} vCPU · ${memory(type.memory_mib)} · ${type.disk_gib} GiB</span>
         <span class="small number">${money(type.price_per_hour)} <span class="faint">per hour</span></span>
       </label>`,
     )}

@@ -137,7 +137,7 @@ export function Snapshots({ vm }) {
           ? html`<${Empty} icon="camera" title="No snapshots of this machine" command=${curl("POST", where, { name: "before-upgrade" })}>A snapshot keeps the disk as it is now. Restore it here, or create machines from it.<//>`
           : html`<ul class="lines">${data.snapshots.map(
               (/** @type {any} */ snapshot) => html`<li key=${snapshot.id}>
-                <span class="grow"><span class="strong wrap-any">${snapshot.name}</span><br /><span class="small faint">${snapshot.image} · ${snapshot.disk_gib} GB · <${Time} at=${snapshot.created_at} /></span></span>
+                <span class="grow"><span class="strong wrap-any">${snapshot.name}</span><br /><span class="small faint">${snapshot.image} · ${snapshot.disk_gib} GiB · <${Time} at=${snapshot.created_at} /></span></span>
                 <${State} state=${snapshot.status} />
                 <${Menu} label=${`Actions for ${snapshot.name}`} items=${[{ icon: "restart", label: "Restore", does: () => void restore(snapshot) }, null, { icon: "trash", label: "Delete", danger: true, does: () => void drop(snapshot) }]} />
               </li>`,

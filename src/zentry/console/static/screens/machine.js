@@ -82,7 +82,7 @@ function Tab({ vm, tab }) {
 /** @param {{vm: any}} properties */
 const Facts = ({ vm }) => html`<${Card} title="Details">
     <dl class="facts">
-      <dt>Size</dt><dd>${vm.instance_type}: ${vm.vcpus} vCPU, ${memory(vm.memory_mib)}, ${vm.disk_gib} GB</dd>
+      <dt>Size</dt><dd>${vm.instance_type}: ${vm.vcpus} vCPU, ${memory(vm.memory_mib)}, ${vm.disk_gib} GiB</dd>
       <dt>Image</dt><dd>${vm.image}</dd>
       <dt>Project</dt><dd>${vm.project_name}</dd>
       <dt>Labels</dt><dd>${Object.keys(vm.labels).length > 0 ? html`<span class="row wrap">${Object.entries(vm.labels).map(([name, value]) => html`<span class="tag wrap-any">${value ? `${name}=${value}` : name}</span>`)}</span>` : html`<span class="faint">none</span>`}</dd>
@@ -115,7 +115,7 @@ function Resize({ vm, onClose }) {
   };
   return html`<${Dialog} title=${`Resize ${vm.name}`} onClose=${onClose} onSubmit=${go} foot=${html`<${Button} onClick=${onClose}>Cancel<//><${Button} type="submit" kind="primary" disabled=${!chosen || type === vm.instance_type}>Resize<//>`}>
     ${types
-      ? html`<${Select} label="New size" value=${type} onChange=${setType} options=${types.map((/** @type {any} */ one) => [one.name, `${one.name}: ${one.vcpus} vCPU, ${memory(one.memory_mib)}, ${one.disk_gib} GB, ${money(one.price_per_hour)} per hour`])} />
+      ? html`<${Select} label="New size" value=${type} onChange=${setType} options=${types.map((/** @type {any} */ one) => [one.name, `${one.name}: ${one.vcpus} vCPU, ${memory(one.memory_mib)}, ${one.disk_gib} GiB, ${money(one.price_per_hour)} per hour`])} />
           ${chosen && html`<p class="soft">From ${money(vm.cost_per_hour)} to <strong>${money(chosen.price_per_hour)}</strong> per hour, ${money(chosen.price_per_hour * 720)} a month. A running machine restarts for it.</p>`}`
       : html`<${Bones} />`}
   <//>`;

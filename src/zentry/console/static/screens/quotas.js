@@ -13,7 +13,7 @@ const NAMES = {
   vms: ["Machines", number],
   vcpus: ["vCPUs", number],
   memory_mib: ["Memory", memory],
-  disk_gib: ["Disk", (value) => `${number(value)} GB`],
+  disk_gib: ["Disk", (value) => `${number(value)} GiB`],
   snapshots: ["Snapshots", number],
 };
 
@@ -57,7 +57,7 @@ function SetQuotas({ path, onClose }) {
         : html`<p class="soft">What is left empty stays as it is. Below what is in use, nothing is taken away and nothing is added.</p>
             <div class="grid">${shown.map((name) => {
               const quota = now?.find((/** @type {any} */ one) => one.resource === name);
-              const unit = { memory_mib: " (MiB)", disk_gib: " (GB)" }[name] ?? "";
+              const unit = { memory_mib: " (MiB)", disk_gib: " (GiB)" }[name] ?? "";
               return html`<${TextField} key=${name} label=${`${NAMES[name][0]}${unit}`} inputmode="numeric" hint=${quota ? `${number(quota.used)} of ${number(quota.maximum)} in use` : undefined} value=${wanted[name] ?? ""} onInput=${(/** @type {string} */ value) => setWanted({ ...wanted, [name]: value })} problem=${error?.of(name)} />`;
             })}</div>`}
   <//>`;
