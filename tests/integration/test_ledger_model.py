@@ -10,9 +10,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import count
 from random import Random
 from typing import Any, Final, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -40,6 +41,7 @@ RATES: Final = {"small": 50_000, "medium": 100_000, "large": 200_000}
 WINDOW: Final = 3600
 MINIMUM: Final = 100_000
 Result = TypeVar("Result")
+_lives = count(1)
 
 
 @dataclass
@@ -94,7 +96,9 @@ class Life(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.user_id = uuid4()
+        # Ids in the order in which they were made, so that a life that is lived again is the same.
+        self._ids = (UUID(int=number) for number in count(next(_lives) << 64))
+        self.user_id = next(self._ids)
         self.added = self.taken = self.given_back = self.spent = 0
         self.held: dict[UUID, str] = {}
         self.running: dict[UUID, tuple[str, datetime]] = {}
@@ -147,7 +151,7 @@ class Life(RuleBasedStateMachine):
     @rule(type_=st.sampled_from(sorted(RATES)))
     def ask(self, type_: str) -> None:
         """Ask for a machine: credit for the fee and a window is held, or nothing is."""
-        id_, available = uuid4(), self._available()
+        id_, available = next(self._ids), self._available()
 
         async def hold(_: Transaction, billing: BillingService) -> None:
             prices = await billing.get_price_list()
@@ -214,7 +218,8 @@ class Life(RuleBasedStateMachine):
             lines = await RecordReader(tx, self.user_id).list(LineFilter(), limit=100)
             return [line for line in lines if line.amount < 0 and line.price_version is not None]
 
-        lines = self.world.work(charges)
+        # The ids of lines of one instant are in an order of chance.
+        lines = sorted(self.world.work(charges), key=lambda line: (line.created_at, str(line.vm_id), line.amount))
         if not lines:
             return
         line = data.draw(st.sampled_from(lines))
