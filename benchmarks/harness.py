@@ -80,10 +80,10 @@ def machine() -> str:
 
 
 @contextlib.contextmanager
-def postgres(*, core: int | None = None) -> Iterator[str]:
-    """Run a PostgreSQL server for the length of the block; give the URL of an empty database."""
+def postgres(*, core: int | None = None, **more: str) -> Iterator[str]:
+    """Run a PostgreSQL server for the length of the block, with more settings; give the URL of an empty database."""
     with on_core(core):  # What is started here stays on the core.
-        server = start_postgres()
+        server = start_postgres(more=more)
     try:
         yield server.url
     finally:

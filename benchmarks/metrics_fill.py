@@ -7,6 +7,8 @@ once for each of the others, under its name.
 
 from __future__ import annotations
 
+import asyncio
+import re
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID
@@ -21,6 +23,7 @@ from zentry.platform.db import Database
 
 SAMPLES_A_DAY: Final = 5760
 _SAMPLES_AN_HOUR: Final = 240
+_MERGES: Final = re.compile(r"^vm_active(_force)?_merges.* [1-9]", re.MULTILINE)
 _EVERY: Final = timedelta(seconds=15)
 _FIRST: Final = 1 << 100
 _ROWS: Final = """
@@ -36,6 +39,29 @@ CROSS JOIN LATERAL (SELECT CAST(number % 97 AS float8) AS load) of_instant
 CROSS JOIN generate_series(CAST(:from_machine AS integer), CAST(:to_machine AS integer)) machine
 ORDER BY number, machine
 """
+_AVERAGES: Final = """
+INSERT INTO vm_metrics_5m (
+    vm_id, starts_at, samples,
+    cpu_usage, memory_usage, disk_usage, network_in, network_out, disk_read, disk_write,
+    cpu_usage_peak, memory_usage_peak, disk_usage_peak, network_in_peak, network_out_peak, disk_read_peak,
+    disk_write_peak
+)
+SELECT CAST('00000010-0000-0000-0000-' || lpad(to_hex(machine), 12, '0') AS uuid),
+       CAST(:start AS timestamptz) + part * interval '5 minutes', samples,
+       load, load / 2, 25, load * 1000, load * 500, load * 10, load * 20,
+       peak, peak / 2, 25, peak * 1000, peak * 500, peak * 10, peak * 20
+FROM (
+    SELECT number / 20 AS part, count(*) AS samples, CAST(avg(number % 97) AS float8) AS load,
+           CAST(max(number % 97) AS float8) AS peak
+    FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) number GROUP BY 1
+) of_part
+CROSS JOIN generate_series(CAST(:from_machine AS integer), CAST(:to_machine AS integer)) machine
+ORDER BY part, machine
+"""
+_UNTIL: Final = (
+    "INSERT INTO metric_rollups (name, rolled_until) VALUES ('vm_metrics_5m', :until) "
+    "ON CONFLICT (name) DO UPDATE SET rolled_until = excluded.rolled_until"
+)
 
 
 def machine_id(number: int) -> UUID:
@@ -65,15 +91,23 @@ class SQLFill:
         self._start = start
 
     async def add(self, first: int, until: int) -> None:
-        """Add the machines of these numbers, an hour in each transaction."""
+        """Add the machines of these numbers, an hour in each transaction, and their averages of five minutes."""
+        machines = {"start": self._start, "from_machine": first, "to_machine": until - 1}
         for begin in range(0, SAMPLES_A_DAY, _SAMPLES_AN_HOUR):
             async with self._database.work() as tx:
                 await tx.execute(sa.text("SET LOCAL statement_timeout = 0"))
-                hour = {"start": self._start, "first": begin, "last": begin + _SAMPLES_AN_HOUR - 1}
-                await tx.execute(sa.text(_ROWS), {**hour, "from_machine": first, "to_machine": until - 1})
+                for statement in (_ROWS, _AVERAGES):
+                    hour = {"first": begin, "last": begin + _SAMPLES_AN_HOUR - 1}
+                    await tx.execute(sa.text(statement), {**machines, **hour})
+        async with self._database.work() as tx:
+            await tx.execute(sa.text(_UNTIL), {"until": self._start + timedelta(days=1)})
         async with self._database.read() as tx:  # As autovacuum does after some minutes.
-            await tx.execute(sa.text("SET statement_timeout = 0"))
-            await tx.execute(sa.text("VACUUM (ANALYZE) vm_metrics"))
+            for statement in (
+                "SET statement_timeout = 0",
+                "VACUUM (ANALYZE) vm_metrics",
+                "VACUUM (ANALYZE) vm_metrics_5m",
+            ):
+                await tx.execute(sa.text(statement))
 
 
 class VictoriaFill:
@@ -96,4 +130,7 @@ class VictoriaFill:
             for number in range(max(first, 1), until):
                 named = {"extra_label": f"vm_id={machine_id(number)}"}
                 (await client.post("/api/v1/import/native", params=named, content=day.content)).raise_for_status()
-        self._server.flush()
+            self._server.flush()
+            await client.get("/internal/force_merge")  # As it does by itself with what is some hours old.
+            while _MERGES.search((await client.get("/metrics")).text):  # noqa: ASYNC110 - the server tells nobody when it has done
+                await asyncio.sleep(1)

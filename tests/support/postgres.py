@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -41,6 +42,7 @@ _SETTINGS: Final = {
     "autovacuum_naptime": "10min",
     "timezone": "UTC",
 }
+_NO_MORE: Final[Mapping[str, str]] = {}
 
 
 class PostgresUnavailable(Exception):
@@ -66,14 +68,14 @@ class PostgresServer:
         self.guard.wait(timeout=30)
 
 
-def start_postgres(*, tls: tuple[Path, Path] | None = None) -> PostgresServer:
+def start_postgres(*, tls: tuple[Path, Path] | None = None, more: Mapping[str, str] = _NO_MORE) -> PostgresServer:
     """Start a server of our own; with `tls`, the files of its certificate and key, it speaks TLS."""
     binaries = ensure_binaries()
     account = _unprivileged_account()
     for _ in range(_ATTEMPTS - 1):
         with contextlib.suppress(_DidNotStart):  # Most likely somebody took the port that was free a moment ago.
-            return _start(binaries, account, tls)
-    return _start(binaries, account, tls)
+            return _start(binaries, account, tls, more)
+    return _start(binaries, account, tls, more)
 
 
 def ensure_binaries() -> Path:
@@ -176,7 +178,7 @@ def _initialise(binaries: Path, directory: Path, account: str) -> None:
         raise PostgresUnavailable(f"initdb failed: {done.stderr.strip()}")
 
 
-def _start(binaries: Path, account: str, tls: tuple[Path, Path] | None) -> PostgresServer:
+def _start(binaries: Path, account: str, tls: tuple[Path, Path] | None, more: Mapping[str, str]) -> PostgresServer:
     directory = Path(tempfile.mkdtemp(prefix="zentry-pg-", dir="/tmp" if account else None))
     if account:
         binaries = _reachable_by_others(binaries, directory)
@@ -184,7 +186,7 @@ def _start(binaries: Path, account: str, tls: tuple[Path, Path] | None) -> Postg
     _initialise(binaries, directory, account)
     port = free_port()
     command = [str(binaries / "postgres"), "-D", str(directory / "data"), "-p", str(port), "-k", str(directory)]
-    for name, value in {**_SETTINGS, **_tls_settings(tls, directory / "data", account)}.items():
+    for name, value in {**_SETTINGS, **_tls_settings(tls, directory / "data", account), **more}.items():
         command += ["-c", f"{name}={value}"]
     with (directory / "server.log").open("ab") as log:
         guard = subprocess.Popen(

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 from uuid import UUID
 
+import msgspec
 from prometheus_client import Counter
 
 from zentry.compute.types import Sample
@@ -62,8 +63,7 @@ class Aggregation(StrEnum):
 BOTH: Final = tuple(Aggregation)
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(msgspec.Struct, frozen=True):
     """The samples of one stretch of time, of one machine or of several together.
 
     The average of several is the mean of their averages, or the sum where a metric adds up; the peak
@@ -72,8 +72,8 @@ class Bucket:
 
     starts_at: datetime
     samples: int
-    average: Mapping[Metric, float] = field(default_factory=dict)
-    peak: Mapping[Metric, float] = field(default_factory=dict)
+    average: Mapping[Metric, float] = {}
+    peak: Mapping[Metric, float] = {}
 
 
 @dataclass(frozen=True, slots=True)

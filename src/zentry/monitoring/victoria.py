@@ -128,13 +128,14 @@ class VictoriaMetricsStore:
         """Yield the figures of every step of the span: steps cut off at its ends are asked for apart."""
         for start, end, step in _stretches(query):
             window = f"{_milliseconds(end if step is None else start + step) - _milliseconds(start)}ms"
-            span = text.replace("[]", f"[{window}]")
-            last = _seconds(end - _MILLISECOND)
+            # A window of the server ends with its last instant, one of ours before it. To look a millisecond earlier by
+            # an offset keeps the times in the answer whole, and so short.
+            span = text.replace("[]", f"[{window}] offset 1ms")
             if step is None:
-                found = await self._series("/api/v1/query", span, time=last)
+                found = await self._series("/api/v1/query", span, time=_seconds(end))
             else:
-                first, width = _seconds(start + step - _MILLISECOND), f"{query.step_seconds}s"
-                found = await self._series("/api/v1/query_range", span, start=first, end=last, step=width)
+                first, width = _seconds(start + step), f"{query.step_seconds}s"
+                found = await self._series("/api/v1/query_range", span, start=first, end=_seconds(end), step=width)
             for series in found:
                 yield series
 
@@ -176,7 +177,7 @@ class _Answer(msgspec.Struct):
 _ANSWER: Final = msgspec.json.Decoder(_Answer, strict=False)  # Values come as text.
 
 _Figures = defaultdict[tuple[str, Metric], dict[float, float]]
-"""Values by figure and metric, and by the last instant of their step."""
+"""Values by figure and metric, and by the end of their step."""
 
 
 def _line(sample: Sample) -> str:
@@ -255,17 +256,28 @@ def _unite(into: dict[float, float], series: _Series) -> None:
 
 def _buckets(query: Query, figures: _Figures) -> list[Bucket]:
     """Return the steps in which there are samples."""
-    averages = [(name, figures[_AVERAGE, name]) for name in query.names]
-    peaks = [(name, figures[_PEAK, name]) for name in query.names]
+    samples = figures[_SAMPLES, query.names[0]]
+    ends = sorted(samples)
+    averages, peaks = (
+        _by_step(ends, {name: figures[kind, name] for name in query.names}) for kind in (_AVERAGE, _PEAK)
+    )
     return [
         Bucket(
-            starts_at=query.starts_at(math.floor(at / query.step_seconds)),
-            samples=round(samples),
-            average={name: values[at] for name, values in averages if at in values},
-            peak={name: values[at] for name, values in peaks if at in values},
+            starts_at=query.starts_at(math.ceil(at / query.step_seconds) - 1),
+            samples=round(samples[at]),
+            average=average,
+            peak=peak,
         )
-        for at, samples in sorted(figures[_SAMPLES, query.names[0]].items())
+        for at, average, peak in zip(ends, averages, peaks, strict=True)
     ]
+
+
+def _by_step(ends: Sequence[float], columns: Mapping[Metric, Mapping[float, float]]) -> list[dict[Metric, float]]:
+    try:
+        rows = zip(*[[column[at] for at in ends] for column in columns.values()], strict=True)
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+    except KeyError:  # Some steps have fewer figures, or none of a kind that was not asked for.
+        return [{name: column[at] for name, column in columns.items() if at in column} for at in ends]
 
 
 def _milliseconds(instant: datetime) -> int:

@@ -8,7 +8,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -172,6 +172,35 @@ async def test_the_owner_gets_in_from_a_known_network_or_device_whatever_an_atta
     other = await world.auth.signup(email="eve@example.com", name="Eve", password=PASSWORD, client=place(60_001))
     foreign = replace(place(60_002), bearer=other.access_token)
     assert (await outcome(world, ADA["email"], PASSWORD, foreign))[0] is TooManyFailures
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_no_thirty_days_of_a_year_hold_more_guesses_and_the_owner_always_gets_in(world: World, seed: int) -> None:
+    """R16 for a year, at a pace that is drawn anew each day, the owner at home and on a phone between."""
+    random = Random(seed)
+    phone = (await world.auth.signup(**ADA, client=HOME)).access_token
+    tried: dict[str, list[datetime]] = {ADA["email"]: [], "nobody@example.com": []}
+    number, owner, begins = 0, Counter[str](), world.clock.now()
+
+    for day in range(365):
+        for _ in range(random.choice((0, 1, 4, 30))):
+            world.clock.advance(timedelta(seconds=random.randrange(2_000)))
+            for email, checked in tried.items():
+                number += 1
+                if (await outcome(world, email, f"guess {number}", place(number)))[0] is WrongCredentials:
+                    checked.append(world.clock.now())
+        for name, client in (("home", HOME), ("phone", replace(place(100_000 + day), bearer=phone))):
+            opened = await world.auth.login(email=ADA["email"], password=PASSWORD, client=client)
+            owner[name] += 1
+            phone = opened.access_token if name == "phone" else phone
+        world.clock.advance(begins + timedelta(days=day + 1) - world.clock.now())
+
+    assert owner == {"home": 365, "phone": 365}
+    for checked in tried.values():
+        spans = [later - first for first, later in zip(checked, checked[MOST_GUESSES:], strict=False)]
+        assert all(span >= timedelta(days=30) for span in spans), min(spans)
+    print(f"of {number // 2} guesses in a year, checked: {[len(one) for one in tried.values()]}")
 
 
 @pytest.mark.long
