@@ -38,6 +38,7 @@ ONE_CHARACTER_PATTERN: Final = r"^([\s\S])\1*$"
 Result = TypeVar("Result")
 
 _NICE: Final = 10
+_MOST_THREADS: Final = 2
 _BCRYPT: Final = "$2"
 _ARGON: Final = "$argon2id$"
 _PEPPER: Final = b"zentry-cloud/password/v1"
@@ -100,10 +101,9 @@ class PasswordHasher:
             self._argon = argon2.PasswordHasher(
                 time_cost=settings.argon2_rounds, memory_cost=settings.argon2_memory_mib * 1024, parallelism=1
             )
-        self._threads = ThreadPoolExecutor(
-            settings.hash_threads, thread_name_prefix="password", initializer=_yield_to_others
-        )
-        self._room = BoundedSemaphore(settings.hash_threads + settings.hash_queue)
+        threads = threads_of(settings, processors=os.cpu_count() or 1)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="password", initializer=_yield_to_others)
+        self._room = BoundedSemaphore(threads + settings.hash_queue)
         # An unknown e-mail costs the same work as a known one. Made by the pool, so that a start does not wait for it.
         self._dummy = self._threads.submit(self._make, "nobody has this password")
 
@@ -146,6 +146,14 @@ class PasswordHasher:
         future = self._threads.submit(job)
         future.add_done_callback(leave)  # Also when the request was cancelled while it waited.
         return await asyncio.wrap_future(future)
+
+
+def threads_of(settings: SecuritySettings, *, processors: int) -> int:
+    """Return how many passwords are hashed at once: unless it is set, one processor is left to other requests.
+
+    A priority alone does not do: the scheduler lets a thread run for some milliseconds before it makes way.
+    """
+    return settings.hash_threads or max(1, min(_MOST_THREADS, processors - 1))
 
 
 def _yield_to_others() -> None:

@@ -95,7 +95,12 @@ class SecuritySettings(Group):
     argon2_rounds: int = Field(2, ge=1, le=20, description="Passes of argon2id over its memory.")
     argon2_memory_mib: int = Field(19, ge=8, le=1024, description="Memory of one argon2id hash in MiB.")
     bcrypt_cost: int = Field(12, ge=4, le=16, description="Work factor of password hashes; production demands 10.")
-    hash_threads: int = Field(2, ge=1, le=16, description="Passwords hashed at once.")
+    hash_threads: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="Passwords hashed at once; 0 is one less than there are processors, from one to two.",
+    )
     hash_queue: int = Field(128, ge=1, le=10_000, description="Sign-ins that may wait for a hash before 503.")
     verify_email: bool = Field(
         default=False, description="Whether the welcome credit waits until the owner of the address has confirmed it."

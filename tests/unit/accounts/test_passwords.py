@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from zentry.accounts.blocklist import is_guessable, listed_passwords
 from zentry.accounts.errors import HashingBusy, WeakPassword
-from zentry.accounts.passwords import PasswordHasher, PasswordPolicy
+from zentry.accounts.passwords import PasswordHasher, PasswordPolicy, threads_of
 from zentry.platform.settings import SecuritySettings
 
 SETTINGS = SecuritySettings(bcrypt_cost=4)
@@ -81,6 +81,11 @@ async def test_a_hash_of_another_cost_is_outdated(hasher: PasswordHasher) -> Non
 
     assert not hasher.is_outdated(hashed)
     assert dearer.is_outdated(hashed)
+
+
+@pytest.mark.parametrize(("wanted", "processors", "threads"), [(0, 1, 1), (0, 2, 1), (0, 3, 2), (0, 64, 2), (4, 2, 4)])
+def test_hashing_leaves_a_processor_to_others(wanted: int, processors: int, threads: int) -> None:
+    assert threads_of(SecuritySettings(hash_threads=wanted), processors=processors) == threads
 
 
 async def test_whoever_finds_the_queue_full_is_sent_away() -> None:
