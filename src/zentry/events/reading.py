@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from zentry.events.chain import HASHED
 from zentry.events.types import TRANSITIONS, Bounds, LoggedEvent, Wanted
-from zentry.platform.db import Transaction, values
+from zentry.platform.db import Rows, Transaction, values
 from zentry.schema.events import event_head, event_log, events
 
 _LOGGED: Final = sa.select(event_log.c.position, *HASHED).join(events, events.c.id == event_log.c.event_id)
@@ -114,5 +114,5 @@ def _conditions(wanted: Wanted) -> Sequence[sa.ColumnElement[bool]]:
     return conditions
 
 
-def _logged(rows: sa.CursorResult[Any]) -> Sequence[LoggedEvent]:
+def _logged(rows: Rows) -> Sequence[LoggedEvent]:
     return [LoggedEvent(*values(row)) for row in rows]

@@ -19,6 +19,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from zentry.platform.clock import Clock
+from zentry.platform.db.connections import PooledConnection
 from zentry.platform.db.dialects import DRIVERS, SHARED
 from zentry.platform.db.observe import QueryWatch
 from zentry.platform.db.tls import split_tls
@@ -125,7 +126,8 @@ class Database:
         return self._open(connection, now)
 
     def _open(self, connection: AsyncConnection, now: datetime) -> Transaction:
-        return Transaction(connection, now=now, random=self._random, dialect=self.dialect, watch=self._watch)
+        statements = PooledConnection(connection)
+        return Transaction(statements, now=now, random=self._random, dialect=self.dialect, watch=self._watch)
 
     def _postgresql_engine(self, settings: DatabaseSettings) -> AsyncEngine:
         return create_async_engine(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final
+from typing import Final
 
-import sqlalchemy as sa
 import structlog
 from prometheus_client import Counter, Histogram
 
@@ -33,12 +32,11 @@ class QueryWatch:
     def __init__(self, *, slow_seconds: float) -> None:
         self._slow_seconds = slow_seconds
 
-    def note(self, result: sa.CursorResult[Any], seconds: float) -> None:
+    def note(self, statement: str, seconds: float) -> None:
         """Count one statement that has been answered."""
         QUERY_SECONDS.observe(seconds)
         if seconds >= self._slow_seconds:
             SLOW_QUERIES.inc()
-            statement: str = result.context.statement
             _log.warning(
                 "database.slow_query",
                 fingerprint=fingerprint(statement),

@@ -106,7 +106,7 @@ class DatabaseService:
         """Run a query with bound parameters and return at most ten thousand rows; for operators, not for routes."""
         async with self._database.read() as tx:
             result = await tx.execute(sa.text(query), parameters)
-            return [dict(row) for row in result.mappings().fetchmany(_MAX_ROWS)]
+            return [dict(row) for row in result.mappings().all()[:_MAX_ROWS]]
 
     def get_connection(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a connection for looking only."""

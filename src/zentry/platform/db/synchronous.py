@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from random import Random
 from typing import Any, Final
@@ -25,10 +25,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import StaticPool
 
 from zentry.platform.clock import Clock
+from zentry.platform.db.connections import Parameters
 from zentry.platform.db.database import Database, to_json
 from zentry.platform.db.migrations import build_schema
 from zentry.platform.db.observe import QueryWatch
-from zentry.platform.db.transaction import Parameters, Transaction
+from zentry.platform.db.prepared import PreparedStatements
+from zentry.platform.db.rows import Rows
+from zentry.platform.db.transaction import Transaction
 from zentry.platform.signals import Signals
 
 _STATEMENTS: Final = 1024
@@ -38,7 +41,7 @@ _URL: Final = "sqlite://"
 class _Unwatched(QueryWatch):
     """Notes nothing: how long a statement took says nothing on virtual time."""
 
-    def note(self, result: sa.CursorResult[Any], seconds: float) -> None:
+    def note(self, statement: str, seconds: float) -> None:
         """Do nothing."""
 
 
@@ -48,20 +51,42 @@ _UNWATCHED: Final = _Unwatched(slow_seconds=math.inf)
 class MemoryStore:
     """One SQLite database in memory that can be made new at once.
 
-    Statements stay compiled from one life of the database to the next, which is most of what a
-    short life costs.
+    All that happens in one life of it happens in one transaction, which is never committed: units of work are
+    savepoints inside of it. Another life begins by rolling it back, so SQLite need not compile its statements again,
+    as it would for a schema that is new.
     """
 
     def __init__(self) -> None:
         self.raw = sqlite3.connect(":memory:", isolation_level=None, cached_statements=_STATEMENTS)
         self._engine = _engine(self.raw)
         self.connection = self._engine.connect()
-        self.reset()
+        self.prepared = PreparedStatements(self._engine.dialect)
+        self.is_working = False
+        """Whether a unit of work is open."""
+        _template().backup(self.raw)
+        self.raw.execute("PRAGMA foreign_keys = ON")
+        self.raw.execute("BEGIN")
 
     def reset(self) -> None:
         """Throw everything away and begin with the schema and its catalogue."""
-        _template().backup(self.raw)
-        self.raw.execute("PRAGMA foreign_keys = ON")
+        self.raw.execute("ROLLBACK")
+        self.raw.execute("BEGIN")
+        self.is_working = False
+
+    @contextmanager
+    def work(self) -> Iterator[None]:
+        """Keep what is done within the block if it ends well, and nothing of it if it does not."""
+        assert not self.is_working, "a unit of work is open and waits for something: nothing may wait inside of one"
+        self.raw.execute("SAVEPOINT work")
+        self.is_working = True
+        try:
+            yield
+        except BaseException:
+            self.raw.execute("ROLLBACK TO work")
+            raise
+        finally:
+            self.raw.execute("RELEASE work")
+            self.is_working = False
 
     def close(self) -> None:
         """Let go of the memory."""
@@ -86,7 +111,7 @@ class SynchronousDatabase(Database):
         self.dialect = "sqlite"
         self.url = sa.make_url(_URL)
         self._store = store
-        self._statements = _Statements(store.connection)
+        self._statements = _Statements(store)
         self._clock = clock
         self._random = random
         self._signals = signals
@@ -95,16 +120,9 @@ class SynchronousDatabase(Database):
     @asynccontextmanager
     async def work(self) -> AsyncIterator[Transaction]:
         """Open a transaction that commits when the block ends well and rolls back when it does not."""
-        raw = self._store.raw
-        assert not raw.in_transaction, "a unit of work is open and waits for something: nothing may wait inside of one"
-        raw.execute("BEGIN IMMEDIATE")
-        tx = self._begin()
-        try:
+        with self._store.work():
+            tx = self._begin()
             yield tx
-        except BaseException:
-            raw.execute("ROLLBACK")
-            raise
-        raw.execute("COMMIT")
         if self._on_commit is not None:
             self._on_commit()
         self._signals.announce(tx.signals)
@@ -112,7 +130,7 @@ class SynchronousDatabase(Database):
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
         """Look at what is committed."""
-        assert not self._store.raw.in_transaction, "a unit of work is open: look inside of it, or after it"
+        assert not self._store.is_working, "a unit of work is open: look inside of it, or after it"
         yield self._begin()
 
     @asynccontextmanager
@@ -128,7 +146,7 @@ class SynchronousDatabase(Database):
 
     def pool_state(self) -> dict[str, int]:
         """Return how many connections may be open, are in use, and lie ready."""
-        in_use = int(self._store.raw.in_transaction)
+        in_use = int(self._store.is_working)
         return {"limit": 1, "in_use": in_use, "idle": 1 - in_use}
 
     async def close(self) -> None:
@@ -142,12 +160,34 @@ class SynchronousDatabase(Database):
 class _Statements:
     """A connection that answers before it returns."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self._execute = connection.execute
+    def __init__(self, store: MemoryStore) -> None:
+        self._raw = store.raw
+        self._slow = store.connection
+        self._prepared = store.prepared
 
-    async def execute(self, statement: sa.Executable, parameters: Parameters = None, /) -> sa.CursorResult[Any]:
+    async def execute(self, statement: sa.Executable, parameters: Parameters = None, /) -> Rows:
         """Run one Core statement."""
-        return self._execute(statement, parameters)
+        given = parameters or {}
+        if not isinstance(given, Mapping):
+            return Rows.of(self._slow.execute(statement, parameters))
+        prepared = self._prepared.find(statement, tuple(given))
+        if prepared is None:
+            return Rows.of(self._slow.execute(statement, parameters))
+        sql, values = prepared.bind(statement, given)
+        try:
+            cursor = self._raw.execute(sql, values)
+            rows = cursor.fetchall()
+        except sqlite3.Error as error:
+            raise sa.exc.DBAPIError.instance(sql, values, error, sqlite3.Error) from error
+        if cursor.description is None:
+            return Rows((), rowcount=cursor.rowcount, sql=sql)
+        return Rows(prepared.read(rows, cursor.description), rowcount=len(rows), sql=sql)
+
+    async def copy_unless_there(
+        self, table: sa.Table, columns: Sequence[str], records: Sequence[tuple[Any, ...]]
+    ) -> bool:
+        """Refuse: this is not PostgreSQL."""
+        raise NotImplementedError
 
 
 @cache

@@ -7,32 +7,23 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from random import Random
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
-from asyncpg.exceptions import UniqueViolationError
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from zentry.platform import ids
+from zentry.platform.db.connections import Connection, Parameters
 from zentry.platform.db.observe import QUERY_SECONDS, QueryWatch
+from zentry.platform.db.rows import Rows
 
 Dialect = Literal["sqlite", "postgresql"]
-Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
 def values(row: sa.Row[*tuple[Any, ...]]) -> tuple[Any, ...]:
     """Return a row as a plain tuple; what its columns hold is known where it was selected."""
     return tuple(row)
-
-
-class Connection(Protocol):
-    """What a transaction runs its statements on."""
-
-    async def execute(self, statement: sa.Executable, parameters: Parameters = None, /) -> sa.CursorResult[Any]:
-        """Run one Core statement."""
-        ...
 
 
 class Transaction:
@@ -51,12 +42,12 @@ class Transaction:
         self.dialect = dialect
         self.signals: list[str] = []
 
-    async def execute(self, statement: sa.Executable, parameters: Parameters = None) -> sa.CursorResult[Any]:
+    async def execute(self, statement: sa.Executable, parameters: Parameters = None) -> Rows:
         """Run one Core statement."""
         started = time.perf_counter()
-        result = await self._connection.execute(statement, parameters)
-        self._watch.note(result, time.perf_counter() - started)
-        return result
+        rows = await self._connection.execute(statement, parameters)
+        self._watch.note(rows.sql, time.perf_counter() - started)
+        return rows
 
     async def copy_unless_there(
         self, table: sa.Table, columns: Sequence[str], records: Sequence[tuple[Any, ...]]
@@ -65,21 +56,10 @@ class Transaction:
 
         The values go to the server as they are, past the types of the columns.
         """
-        connection = self._connection
-        assert isinstance(connection, AsyncConnection), "COPY is PostgreSQL's"
         started = time.perf_counter()
-        # The savepoint also begins the transaction, should nothing have been asked in it yet.
-        await connection.exec_driver_sql("SAVEPOINT copying")
-        raw = (await connection.get_raw_connection()).driver_connection
-        assert raw is not None, "the connection is open"
-        try:
-            await raw.copy_records_to_table(table.name, columns=columns, records=records)
-        except UniqueViolationError:
-            await connection.exec_driver_sql("ROLLBACK TO SAVEPOINT copying")
-            return False
-        await connection.exec_driver_sql("RELEASE SAVEPOINT copying")
+        is_new = await self._connection.copy_unless_there(table, columns, records)
         QUERY_SECONDS.observe(time.perf_counter() - started)
-        return True
+        return is_new
 
     async def insert_unless_there(self, table: sa.Table, values: Mapping[str, Any]) -> bool:
         """Insert a row; False when a uniqueness rule of the table stands against it.
