@@ -37,6 +37,7 @@ from zentry.platform.clock import SystemClock
 from zentry.platform.db import Transaction
 from zentry.platform.settings import Settings
 from zentry.platform.signals import OPERATIONS_DUE
+from zentry.platform.tasks import Stop
 from zentry.schema.operations import is_active, operations
 from zentry.schema.vms import vms
 from zentry.wiring import Platform, open_platform
@@ -120,7 +121,7 @@ async def _measure(
         async with platform.database.read() as tx:
             machines = (await tx.execute(sa.select(vms.c.id, vms.c.project_id, vms.c.user_id))).all()
         ours = Ours(platform, machines)
-        worker, stop = _worker(platform), asyncio.Event()
+        worker, stop = _worker(platform), Stop()
         working = asyncio.create_task(worker.run(stop))
         rates: list[float] = []
         with _dbos(python, dbos_url, place / "dbos.db", ours.vm_ids) as theirs:

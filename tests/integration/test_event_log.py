@@ -16,6 +16,7 @@ from zentry.events.recorder import EventRecorder
 from zentry.events.retention import EventRetention
 from zentry.platform.db import Database, Transaction
 from zentry.platform.signals import EVENTS_LOGGED
+from zentry.platform.tasks import Stop
 from zentry.schema.events import event_details, event_head, event_log, event_queue, events
 
 RESOURCE = UUID(int=7)
@@ -137,7 +138,7 @@ async def test_one_process_at_a_time_sequences_and_the_next_takes_over(platform:
 
 
 async def test_the_log_is_sequenced_while_the_platform_runs(platform: PlatformUnderTest) -> None:
-    stop = asyncio.Event()
+    stop = Stop()
     running = asyncio.create_task(platform.inner.sequencer.run(stop))
     told: list[str] = []
     with platform.inner.signals.listen(EVENTS_LOGGED) as logged:

@@ -14,6 +14,7 @@ from tests.support.sse import listening
 from zentry.events.recorder import EventRecorder
 from zentry.events.retention import EventRetention
 from zentry.platform.ids import parse_id
+from zentry.platform.tasks import Stop
 
 PATIENT: dict[str, Any] = {"stream_seconds": 3600, "heartbeat_seconds": 300}
 
@@ -232,7 +233,7 @@ async def test_what_is_no_longer_kept_is_told_as_a_gap_and_a_shutdown_ends_strea
 async def test_many_streams_that_break_again_and_again_lose_and_repeat_nothing(platform: PlatformUnderTest) -> None:
     accounts = [await platform.signup() for _ in range(4)]
     app = platform.inner.app
-    stop = asyncio.Event()
+    stop = Stop()
     sequencing = asyncio.create_task(platform.inner.sequencer.run(stop))
     total = 60
 

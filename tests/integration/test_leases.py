@@ -19,6 +19,7 @@ from zentry.platform.clock import SystemClock
 from zentry.platform.db import Database, Transaction
 from zentry.platform.settings import OperationSettings
 from zentry.platform.signals import OPERATIONS_DUE, Signals
+from zentry.platform.tasks import Stop
 
 _KIND: Final = "tests.slow"
 _RENEWS: Final = "operations.leases"
@@ -73,7 +74,7 @@ async def test_what_is_claimed_while_leases_are_renewed_goes_on(tmp_path: Path, 
     async with open_under_test(settings, clock=SystemClock()) as platform:
         account = await platform.signup()
         first, second = [await platform.given_vm(account) for _ in range(2)]
-        acts, database, signals, stop = Acts(), HeldRenewals(platform.database), Signals(), asyncio.Event()
+        acts, database, signals, stop = Acts(), HeldRenewals(platform.database), Signals(), Stop()
         runner = OperationRunner(
             database=cast("Database", database),
             kinds={_KIND: Kind(_KIND, (Step("act", act=acts.act),), release=_nothing, abandon=_nothing)},

@@ -15,6 +15,7 @@ from tests.support.platform import Account, PlatformUnderTest, open_under_test, 
 from zentry.platform.clock import SystemClock
 from zentry.platform.db.notifications import _payloads
 from zentry.platform.signals import Signals
+from zentry.platform.tasks import Stop
 
 pytestmark = pytest.mark.parametrize("dialect", ["postgresql"])
 
@@ -57,7 +58,7 @@ async def test_an_operation_of_one_process_is_driven_by_another_and_its_waiter_w
     database_url: str, tmp_path: Path
 ) -> None:
     async with _two(database_url, tmp_path) as (api, other):
-        stop = asyncio.Event()
+        stop = Stop()
         worker = asyncio.create_task(other.inner.runner.run(stop))
         account = await api.signup()
         project_id = await api.given_project(account)

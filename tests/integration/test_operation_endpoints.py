@@ -14,6 +14,7 @@ from zentry.compute.simulator.driver import SimulatorDriver
 from zentry.compute.simulator.faults import FaultKind, Rule
 from zentry.compute.simulator.orders import Action
 from zentry.platform.clock import SystemClock
+from zentry.platform.tasks import Stop
 
 
 async def _get(platform: PlatformUnderTest, account: Account, path: str, **parameters: Any) -> Any:
@@ -283,7 +284,7 @@ async def test_a_worker_in_the_middle_of_a_start_lets_go_when_it_is_cancelled(
         tmp_path, database={"url": database_url}, simulator={"boot_seconds": 30, "action_seconds": 0}
     )
     async with open_under_test(settings, clock=SystemClock()) as platform:
-        stop = asyncio.Event()
+        stop = Stop()
         worker = asyncio.create_task(platform.inner.run_worker(stop))
         account = await platform.signup()
         vm = await platform.given_vm(account, status="creating")

@@ -18,6 +18,7 @@ from zentry.compute.simulator.faults import FaultKind, Rule
 from zentry.compute.simulator.orders import Action
 from zentry.operations.types import Claim
 from zentry.platform.clock import SystemClock
+from zentry.platform.tasks import Stop
 from zentry.schema.operations import OperationStatus, operations
 from zentry.vms import kinds
 
@@ -173,7 +174,7 @@ async def test_a_running_worker_is_woken_by_a_request_and_stops_when_told(databa
         tmp_path, database={"url": database_url}, operations={"poll_seconds": 60, "wait_seconds": 0}
     )
     async with open_under_test(settings, clock=SystemClock()) as platform:
-        stop = asyncio.Event()
+        stop = Stop()
         worker = asyncio.create_task(platform.inner.run_worker(stop))
         account = await platform.signup()
         project_id = await platform.given_project(account)

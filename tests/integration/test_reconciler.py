@@ -21,6 +21,7 @@ from zentry.compute.simulator.world import World
 from zentry.compute.types import Observation, Power, VMSpec
 from zentry.platform import ids
 from zentry.platform.clock import ManualClock, SystemClock
+from zentry.platform.tasks import Stop
 from zentry.schema.events import events
 from zentry.schema.operations import operations
 from zentry.schema.vms import VMStatus, reconciler_regions, vms
@@ -338,7 +339,7 @@ async def test_a_failed_operation_pokes_the_reconciler(database_url: str, tmp_pa
         # The machine boots, the reply is lost, and so is the way to stop it.
         faults.add(Rule(Action.START, FaultKind.LOST_REPLY))
         faults.add(Rule(Action.STOP, FaultKind.UNAVAILABLE))
-        stop = asyncio.Event()
+        stop = Stop()
         worker = asyncio.create_task(platform.inner.run_worker(stop))
         await platform.inner.clock.sleep(1.5)  # The first look of a fresh worker is over.
         await platform.client.post(f"/vms/{vm['id']}/start", headers=account.headers)

@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from zentry.platform.db import Database
-from zentry.platform.db.connections import Parameters
+from zentry.platform.db.prepared import Parameters
 from zentry.schema.events import events
 from zentry.schema.vms import images
 
@@ -56,6 +56,11 @@ STATEMENTS: Final[Mapping[str, tuple[sa.Executable, Parameters]]] = {
     "a row": (sa.insert(events), {"id": UUID(int=7), **EVENT}),
     "a row that is there": (sa.insert(events), {"id": IDS[0], **EVENT}),
     "rows": (sa.insert(images), [IMAGE, {**IMAGE, "name": "plan-10"}]),
+    "rows, one of which is there": (sa.insert(images), [IMAGE, {**IMAGE, "name": "debian-12"}]),
+    "changes": (
+        sa.update(images).where(images.c.name == sa.bindparam("one")).values(version=sa.bindparam("new")),
+        [{"one": "debian-12", "new": "12.1"}, {"one": "none", "new": "1"}],
+    ),
     "a row that answers": (sa.insert(images).returning(images.c.name, images.c.deprecated_at), IMAGE),
     "a change that answers": (
         sa.update(images).values(deprecated_at=sa.bindparam("at")).returning(images.c.deprecated_at),

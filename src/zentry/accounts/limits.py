@@ -25,6 +25,15 @@ DECISION_KEY: Final = "zentry.rate_limit"
 """Where a request carries the decision of a limit that holds across processes, for its answer to tell."""
 
 
+# Built once: to build them costs more than to run them.
+_LOCK: Final = sa.select(rate_limits.c.recent).where(rate_limits.c.key == sa.bindparam("row_key")).with_for_update()
+_COUNT: Final = (
+    sa.update(rate_limits)
+    .where(rate_limits.c.key == sa.bindparam("row_key"))
+    .values(recent=sa.bindparam("counted"), expires_at=sa.bindparam("until"))
+)
+
+
 class DatabaseLimiter:
     """Limits requests per key across processes. The row of a key is locked while one request is counted."""
 
@@ -44,20 +53,17 @@ class DatabaseLimiter:
         now_ms = milliseconds(tx.now)
         is_admitted = recent.take(now_ms, self._quota)
         if is_admitted:
-            await tx.execute(
-                sa.update(rate_limits)
-                .where(rate_limits.c.key == row_key)
-                .values(recent=recent.to_bytes(), expires_at=tx.now + WINDOW)
-            )
+            counted = {"row_key": row_key, "counted": recent.to_bytes(), "until": tx.now + WINDOW}
+            await tx.execute(_COUNT, counted)
         return recent.decision(self._name, quota=self._quota, now_ms=now_ms, is_admitted=is_admitted)
 
     async def _recent(self, tx: Transaction, row_key: str) -> RecentRequests:
-        locked = sa.select(rate_limits.c.recent).where(rate_limits.c.key == row_key).with_for_update()
-        raw = (await tx.execute(locked)).scalar_one_or_none()
+        raw = (await tx.execute(_LOCK, {"row_key": row_key})).scalar_one_or_none()
         if raw is None:
             fresh = {"key": row_key, "recent": b"", "expires_at": tx.now + WINDOW}
             await tx.insert_unless_there(rate_limits, fresh)
-            raw = (await tx.execute(locked)).scalar_one()  # Another process may have been faster, and has counted.
+            # Another process may have been faster, and has counted.
+            raw = (await tx.execute(_LOCK, {"row_key": row_key})).scalar_one()
         return RecentRequests.from_bytes(raw)
 
 

@@ -193,7 +193,7 @@ class SessionRepository:
 
     async def insert(self, values: Mapping[str, Any]) -> None:
         """Insert a session."""
-        await self._tx.execute(sa.insert(sessions).values(**values))
+        await self._tx.execute(_INSERT_SESSION, values)
 
     async def find_state(self, session_id: UUID, *, user_id: UUID) -> SessionState | None:
         """Return a session of this account, with what counts of the account, in one statement."""
@@ -249,9 +249,8 @@ class SessionRepository:
     async def insert_refresh_token(self, *, hash_: str, session_id: UUID, expires_at: datetime) -> None:
         """Insert a refresh token that has not been used."""
         await self._tx.execute(
-            sa.insert(refresh_tokens).values(
-                hash=hash_, session_id=session_id, created_at=self._tx.now, expires_at=expires_at
-            )
+            _INSERT_REFRESH_TOKEN,
+            {"hash": hash_, "session_id": session_id, "created_at": self._tx.now, "expires_at": expires_at},
         )
 
     async def use_refresh_token(self, hash_: str, *, salt: str) -> UUID | None:
@@ -334,18 +333,7 @@ class SessionRepository:
 
     async def revoke_beyond(self, user_id: UUID, *, most: int) -> None:
         """End the oldest sessions of an account beyond a number."""
-        surplus = (
-            sa.select(sessions.c.id)
-            .where(self._is_live(user_id))
-            .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
-            .limit(most)
-            .offset(most)
-        )
-        await self._tx.execute(
-            sa.update(sessions)
-            .where(sessions.c.id.in_(surplus))
-            .values(revoked_at=self._tx.now, revoked_reason="too_many")
-        )
+        await self._tx.execute(_REVOKE_BEYOND, {"account": user_id, "now": self._tx.now, "most": most})
 
     def _is_live(self, user_id: UUID) -> sa.ColumnElement[bool]:
         return sa.and_(
@@ -439,6 +427,25 @@ _PROFILE: Final = sa.select(
     users.c.last_login,
 ).where(users.c.id == sa.bindparam("user_id"))
 
+_INSERT_SESSION: Final = sa.insert(sessions)
+_INSERT_REFRESH_TOKEN: Final = sa.insert(refresh_tokens)
+_REVOKE_BEYOND: Final = (
+    sa.update(sessions)
+    .where(
+        sessions.c.id.in_(
+            sa.select(sessions.c.id)
+            .where(
+                sessions.c.user_id == sa.bindparam("account"),
+                sessions.c.revoked_at.is_(None),
+                sessions.c.expires_at > sa.bindparam("now"),
+            )
+            .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
+            .limit(sa.bindparam("most"))
+            .offset(sa.bindparam("most"))
+        )
+    )
+    .values(revoked_at=sa.bindparam("now"), revoked_reason="too_many")
+)
 _STATE: Final = (
     sa.select(sessions.c.user_id, users.c.role, users.c.is_active, sessions.c.expires_at, sessions.c.revoked_at)
     .join(users, users.c.id == sessions.c.user_id)

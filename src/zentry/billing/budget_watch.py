@@ -6,7 +6,6 @@ stopped already is not metered any more.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Final, Protocol
 from uuid import UUID
@@ -22,7 +21,7 @@ from zentry.platform.db import Database, Transaction
 from zentry.platform.errors import NotFound
 from zentry.platform.sealing import Sealer
 from zentry.platform.settings import BillingSettings
-from zentry.platform.tasks import first_of
+from zentry.platform.tasks import Stop
 from zentry.schema.billing import budgets
 
 _log = structlog.get_logger(__name__)
@@ -74,14 +73,14 @@ class BudgetWatch:
                 return seen
             after = page[-1].id
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: Stop) -> None:
         """Tick until told to stop."""
         while not stop.is_set():
             try:
                 await self.tick()
             except Exception:  # noqa: BLE001 - a process edge: the next tick is the retry
                 _log.exception("budget_watch.tick_failed")
-            await first_of(stop.wait(), self._clock.sleep(self._settings.budget_interval_seconds))
+            await stop.pause(self._clock.sleep(self._settings.budget_interval_seconds))
 
     async def _look(self, budget_id: UUID, user_id: UUID) -> None:
         async with self._database.work() as tx:

@@ -6,7 +6,6 @@ month, or a number twice, is refused by the table.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 import structlog
@@ -15,7 +14,7 @@ from zentry.billing.statements import StatementService
 from zentry.platform.clock import Clock
 from zentry.platform.db import Database
 from zentry.platform.settings import BillingSettings
-from zentry.platform.tasks import first_of
+from zentry.platform.tasks import Stop
 
 _log = structlog.get_logger(__name__)
 _MOST: Final = 10_000
@@ -38,11 +37,11 @@ class Closing:
                     return done
         return _MOST
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: Stop) -> None:
         """Tick until told to stop."""
         while not stop.is_set():
             try:
                 await self.tick()
             except Exception:  # noqa: BLE001 - a process edge: the next tick is the retry
                 _log.exception("closing.tick_failed")
-            await first_of(stop.wait(), self._clock.sleep(self._settings.statement_interval_seconds))
+            await stop.pause(self._clock.sleep(self._settings.statement_interval_seconds))

@@ -6,7 +6,6 @@ and until when it is paid, and nothing beyond that is ever charged.
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -24,7 +23,7 @@ from zentry.platform.clock import Clock
 from zentry.platform.db import Database, Transaction
 from zentry.platform.sealing import Sealer
 from zentry.platform.settings import BillingSettings
-from zentry.platform.tasks import first_of
+from zentry.platform.tasks import Stop
 from zentry.schema.accounts import users
 
 _log = structlog.get_logger(__name__)
@@ -94,11 +93,11 @@ class Meter:
         address = (await tx.execute(_ADDRESS, {"user_id": user_id})).scalar_one()
         await Outbox(tx, self._sealer).put(key, to=address, letter=letter, user_id=user_id, until=until)
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: Stop) -> None:
         """Tick until told to stop."""
         while not stop.is_set():
             try:
                 await self.tick()
             except Exception:  # noqa: BLE001 - a process edge: the next tick is the retry
                 _log.exception("meter.tick_failed")
-            await first_of(stop.wait(), self._clock.sleep(self._settings.meter_interval_seconds))
+            await stop.pause(self._clock.sleep(self._settings.meter_interval_seconds))

@@ -90,6 +90,11 @@ _CHANGE_HOLD: Final = (
     .where(holds.c.id == sa.bindparam("hold_id"))
     .values(remaining=holds.c.remaining + sa.bindparam("by"))
 )
+_CLOSE_HOLD: Final = (
+    sa.update(holds)
+    .where(holds.c.id == sa.bindparam("hold_id"))
+    .values(remaining=0, status=HoldStatus.CLOSED, closed_at=sa.bindparam("now"))
+)
 _OPEN_SEGMENTS: Final = (
     sa.select(*_SEGMENT, holds.c.id.label("hold_id"))
     .select_from(
@@ -232,11 +237,7 @@ class BillingRepository:
 
     async def close_hold(self, hold_id: UUID) -> None:
         """End a hold."""
-        await self._tx.execute(
-            sa.update(holds)
-            .where(holds.c.id == hold_id)
-            .values(remaining=0, status=HoldStatus.CLOSED, closed_at=self._tx.now)
-        )
+        await self._tx.execute(_CLOSE_HOLD, {"hold_id": hold_id, "now": self._tx.now})
 
     async def list_covered(self, user_id: UUID) -> Sequence[tuple[Segment, UUID]]:
         """Return what an account is metered by now with the ids of the holds, the longest running first."""

@@ -22,6 +22,7 @@ from zentry.platform.clock import Clock, ScaledClock, SystemClock
 from zentry.platform.logging import configure_logging
 from zentry.platform.production import ensure_safe, problems
 from zentry.platform.settings import Settings
+from zentry.platform.tasks import Stop
 
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 # Collections of the young are rare and of the old nearly never: objects of the start are frozen, those of a
@@ -87,7 +88,7 @@ async def _run(
             await serve(platform)
             return
         # The workers outlive the API, since its last requests may wait for an operation.
-        stop_worker = asyncio.Event()
+        stop_worker = Stop()
         async with asyncio.TaskGroup() as group:
             group.create_task(platform.run_worker(stop_worker), name="worker")
             await serve(platform)
@@ -95,7 +96,7 @@ async def _run(
 
 
 @asynccontextmanager
-async def _exit_on(stop: asyncio.Event, server: object, hub: EventHub) -> AsyncIterator[None]:
+async def _exit_on(stop: Stop, server: object, hub: EventHub) -> AsyncIterator[None]:
     """Tell the server to finish when `stop` is set, and its streams to end, which would not by themselves."""
 
     async def watch() -> None:
@@ -120,9 +121,9 @@ def _stop_at_once_on_signals() -> None:
         signal.signal(number, leave)
 
 
-def _stop_on_signals() -> asyncio.Event:
+def _stop_on_signals() -> Stop:
     """Return what the first signal sets; the second leaves without waiting for anyone."""
-    stop = asyncio.Event()
+    stop = Stop()
     main = asyncio.current_task()
     assert main is not None
 

@@ -22,6 +22,7 @@ _WAITING: Final = (
     .limit(sa.bindparam("most"))
 )
 _INSERT: Final = sa.insert(event_log)
+_TAKE: Final = sa.delete(event_queue).where(event_queue.c.number.in_(sa.bindparam("numbers", expanding=True)))
 _MOVE: Final = (
     sa.update(event_head)
     .where(event_head.c.position == sa.bindparam("seen"))
@@ -66,7 +67,7 @@ class EventLog:
         await self._tx.execute(_INSERT, entries)
         # By their numbers, not by the highest: one that was written earlier may be committed later.
         numbers = [event.number for event in waiting]
-        await self._tx.execute(sa.delete(event_queue).where(event_queue.c.number.in_(numbers)))
+        await self._tx.execute(_TAKE, {"numbers": numbers})
         lag = max(int((logged_at - event.created_at).total_seconds()) + 1 for event in waiting)
         moved = await self._tx.execute(
             _MOVE,

@@ -9,7 +9,6 @@ head are one transaction.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 import structlog
@@ -20,7 +19,7 @@ from zentry.platform.clock import Clock
 from zentry.platform.db import Database
 from zentry.platform.settings import EventSettings
 from zentry.platform.signals import EVENTS_LOGGED, EVENTS_RECORDED, Signals
-from zentry.platform.tasks import first_of
+from zentry.platform.tasks import Stop
 
 _log = structlog.get_logger(__name__)
 
@@ -39,7 +38,7 @@ class Sequencer:
         self._clock = clock
         self._signals = signals
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: Stop) -> None:
         """Append until told to stop."""
         own = self._settings
         with self._signals.listen(EVENTS_RECORDED) as recorded:
@@ -50,12 +49,9 @@ class Sequencer:
                 except Exception:  # noqa: BLE001 - a process edge: the next tick is the retry
                     _log.exception("sequencer.tick_failed")
                 # Another process is at it, and is woken as we are; we look whether it still lives.
-                await first_of(
-                    stop.wait(),
-                    recorded.wait(own.poll_seconds) if is_ours else self._clock.sleep(own.poll_seconds),
-                )
+                await stop.pause(recorded.wait(own.poll_seconds) if is_ours else self._clock.sleep(own.poll_seconds))
                 if own.gather_seconds:
-                    await first_of(stop.wait(), self._clock.sleep(own.gather_seconds))
+                    await stop.pause(self._clock.sleep(own.gather_seconds))
 
     async def tick(self) -> int | None:
         """Append all that waits; return how many events, or None where another process does it."""

@@ -26,7 +26,7 @@ from zentry.platform.db import Database
 from zentry.platform.sealing import Sealer, Unreadable
 from zentry.platform.settings import MailSettings
 from zentry.platform.signals import MAIL_DUE, Signals
-from zentry.platform.tasks import first_of
+from zentry.platform.tasks import Stop
 from zentry.schema.mail import MailStatus
 
 _log = structlog.get_logger(__name__)
@@ -62,7 +62,7 @@ class MailWorker:
         self._signals = signals
         self._lease = timedelta(seconds=settings.timeout_seconds + _SLACK_SECONDS)
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: Stop) -> None:
         """Send until told to stop."""
         with self._signals.listen(MAIL_DUE) as due:
             while not stop.is_set():
@@ -73,7 +73,7 @@ class MailWorker:
                     pause_seconds = await self._pause_seconds()
                 except Exception:  # noqa: BLE001 - a process edge: the next tick is the retry
                     _log.exception("mail.tick_failed")
-                await first_of(stop.wait(), due.wait(pause_seconds))
+                await stop.pause(due.wait(pause_seconds))
 
     async def tick(self) -> int:
         """Send one batch of what is due; return its size."""

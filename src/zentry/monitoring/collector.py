@@ -28,7 +28,7 @@ from zentry.monitoring.store import MetricsStore
 from zentry.platform.clock import Clock
 from zentry.platform.db import Database
 from zentry.platform.settings import Settings
-from zentry.platform.tasks import first_of
+from zentry.platform.tasks import Stop
 
 _log = structlog.get_logger(__name__)
 
@@ -64,9 +64,9 @@ class Collector:
         self._buffer = SampleBuffer(store, most=settings.monitoring.sample_queue)
         self._probe = Probe(driver, store, settings.data_dir, requests or RecentRequests())
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: Stop) -> None:
         """Tick until told to stop, for the first time soon after the start."""
-        await first_of(stop.wait(), self._clock.sleep(min(_FIRST_SECONDS, self._settings.monitoring.sample_seconds)))
+        await stop.pause(self._clock.sleep(min(_FIRST_SECONDS, self._settings.monitoring.sample_seconds)))
         while not stop.is_set():
             try:
                 await self.tick()
@@ -75,7 +75,7 @@ class Collector:
                 _log.exception("monitoring.tick_failed")
             # Workers that started together do not ask the driver together.
             pause = self._settings.monitoring.sample_seconds * self._random.uniform(0.9, 1.1)
-            await first_of(stop.wait(), self._clock.sleep(pause))
+            await stop.pause(self._clock.sleep(pause))
 
     async def tick(self) -> int:
         """Sample what is due, prune what is old, record health; return how many samples were taken."""

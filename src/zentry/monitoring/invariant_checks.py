@@ -12,13 +12,14 @@ from zentry.monitoring.types import InvariantCheck
 from zentry.platform.db import Transaction
 from zentry.schema.monitoring import invariant_checks
 
+_LAST: Final = sa.select(invariant_checks).where(invariant_checks.c.checked_at.is_not(None))
 _MOST_EXAMPLES: Final = 20
 _LONGEST_EXAMPLE: Final = 300
 
 
 async def find_last_check(tx: Transaction) -> InvariantCheck | None:
     """Return what the last check found; None before the first one."""
-    row = (await tx.execute(sa.select(invariant_checks).where(invariant_checks.c.checked_at.is_not(None)))).first()
+    row = (await tx.execute(_LAST)).first()
     return None if row is None else InvariantCheck(row.checked_at, row.violations, row.examples, row.looked_at)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -21,6 +20,22 @@ from zentry.schema.vms import VMStatus, vms
 
 _NONE: Final = timedelta(0)
 _LAST_HEALTH: Final = sa.select(health_records.c.recorded_at).order_by(health_records.c.recorded_at.desc()).limit(1)
+_INSERT_HEALTH: Final = sa.insert(health_records)
+_NOTHING_AT_ALL: Final = sa.select(sa.literal(1))
+_FLEET: Final = sa.select(
+    sa.select(sa.func.count()).select_from(users).scalar_subquery().label("users"),
+    sa.select(sa.func.min(users.c.meter_due_at))
+    .where(users.c.meter_due_at.is_not(None))
+    .scalar_subquery()
+    .label("meter_due_at"),
+    sa.select(sa.func.min(operations.c.not_before)).where(is_pending).scalar_subquery().label("due_at"),
+    sa.select(sa.func.min(operations.c.created_at)).where(is_active).scalar_subquery().label("oldest"),
+)
+# Operations that have ended are history without a bound; only what is active is counted.
+_ACTIVE: Final = (
+    sa.select(operations.c.status, sa.func.count().label("number")).where(is_active).group_by(operations.c.status)
+)
+_VMS: Final = sa.select(vms.c.status, sa.func.count().label("number")).group_by(vms.c.status)
 _PRUNE_HEALTH: Final = sa.delete(health_records).where(
     health_records.c.id.in_(
         sa.select(health_records.c.id)
@@ -73,32 +88,16 @@ class MonitoringRepository:
 
     async def ping(self) -> None:
         """Ask for nothing, to see how long an answer takes."""
-        await self._tx.execute(sa.select(1))
+        await self._tx.execute(_NOTHING_AT_ALL)
 
     async def read_fleet(self) -> Fleet:
         """Return the figures of the whole platform."""
-        row = (
-            await self._tx.execute(
-                sa.select(
-                    sa.select(sa.func.count()).select_from(users).scalar_subquery().label("users"),
-                    sa.select(sa.func.min(users.c.meter_due_at))
-                    .where(users.c.meter_due_at.is_not(None))
-                    .scalar_subquery()
-                    .label("meter_due_at"),
-                    sa.select(sa.func.min(operations.c.not_before)).where(is_pending).scalar_subquery().label("due_at"),
-                    sa.select(sa.func.min(operations.c.created_at)).where(is_active).scalar_subquery().label("oldest"),
-                )
-            )
-        ).one()
-        # Operations that have ended are history without a bound; only what is active is counted.
-        active = await self._tx.execute(
-            sa.select(operations.c.status, sa.func.count().label("number"))
-            .where(is_active)
-            .group_by(operations.c.status)
-        )
+        row = (await self._tx.execute(_FLEET)).one()
+        active = await self._tx.execute(_ACTIVE)
         counts = {OperationStatus(found.status): found.number for found in active}
+        found_vms = {VMStatus(found.status): found.number for found in await self._tx.execute(_VMS)}
         return Fleet(
-            vms=await self._count_vms(sa.true()),
+            vms={status: found_vms.get(status, 0) for status in VMStatus},
             operations={status: counts.get(status, 0) for status in (OperationStatus.PENDING, OperationStatus.RUNNING)},
             users=row.users,
             queue_lag=self._since(row.due_at),
@@ -113,7 +112,7 @@ class MonitoringRepository:
     async def insert_health_records(self, components: Sequence[Component]) -> None:
         """Record how the components are."""
         await self._tx.execute(
-            sa.insert(health_records),
+            _INSERT_HEALTH,
             [
                 {
                     "id": self._tx.new_id(),
@@ -129,13 +128,6 @@ class MonitoringRepository:
     async def prune_health_records(self, *, before: datetime, limit: int) -> int:
         """Forget at most `limit` of the records before an instant, and tell how many."""
         return (await self._tx.execute(_PRUNE_HEALTH, {"before": before, "most": limit})).rowcount
-
-    async def _count_vms(
-        self, which: sa.ColumnElement[bool], parameters: Mapping[str, Any] = MappingProxyType({})
-    ) -> dict[VMStatus, int]:
-        query = sa.select(vms.c.status, sa.func.count().label("number")).where(which).group_by(vms.c.status)
-        counts = {VMStatus(row.status): row.number for row in await self._tx.execute(query, dict(parameters))}
-        return {status: counts.get(status, 0) for status in VMStatus}
 
     def _since(self, instant: datetime | None) -> timedelta:
         return _NONE if instant is None else max(_NONE, self._tx.now - instant)

@@ -119,7 +119,7 @@ async def _claim(tx: Transaction, name: str) -> datetime | None:
     if await _instant(tx, _ROLLED, {"name_": name}) is not None:
         return None
     width = next(width for table, width in TIERS if table.name == name)
-    oldest = await _instant(tx, sa.select(sa.func.min(vm_metrics.c.recorded_at)), {})
+    oldest = await _instant(tx, _OLDEST, {})
     begin = floor_to(oldest or tx.now, width)
     there = await tx.insert_unless_there(metric_rollups, {"name": name, "rolled_until": begin})
     return begin if there else None
@@ -177,6 +177,7 @@ _ROLL: Final = {
 }
 _ROLLED: Final = sa.select(metric_rollups.c.rolled_until).where(metric_rollups.c.name == sa.bindparam("name_"))
 _LOCK_ROLLED: Final = _ROLLED.with_for_update(skip_locked=True)
+_OLDEST: Final = sa.select(sa.func.min(vm_metrics.c.recorded_at))
 _FIRST_SAMPLE: Final = sa.select(sa.func.min(vm_metrics.c.recorded_at)).where(
     vm_metrics.c.recorded_at >= sa.bindparam("since")
 )

@@ -26,13 +26,21 @@ _LOCK_ROUND: Final = (
 )
 
 
+_FIRST_PAGE: Final = sa.select(vms.c.id).where(is_running).order_by(vms.c.id).limit(sa.bindparam("most"))
+_PAGE: Final = _FIRST_PAGE.where(vms.c.id > sa.bindparam("beyond"))
+_GO_ON: Final = (
+    sa.update(sampling_rounds)
+    .where(sampling_rounds.c.driver == sa.bindparam("driver_"))
+    .values(due_at=sa.bindparam("due"), after=sa.bindparam("last"))
+)
+
+
 class SamplingRounds:
     """Hands out pages of machines of one driver."""
 
     def __init__(self, tx: Transaction, driver: str) -> None:
         self._tx = tx
         self._driver = driver
-        self._mine = sampling_rounds.c.driver == driver
 
     async def next_page(self, *, period: timedelta, limit: int) -> Sequence[UUID]:
         """Return the machines of the next page; none while no round is due, or at the end of one."""
@@ -46,12 +54,10 @@ class SamplingRounds:
                 return []
             # At a steady pace, unless it has fallen behind: then what was missed is not made up for.
             due_at = due_at + period if due_at + period > now else now + period
-        query = sa.select(vms.c.id).where(is_running).order_by(vms.c.id).limit(limit)
-        if after is not None:
-            query = query.where(vms.c.id > after)
-        page = (await self._tx.execute(query)).scalars().all()
+        bounds = {"most": limit} if after is None else {"most": limit, "beyond": after}
+        page = (await self._tx.execute(_FIRST_PAGE if after is None else _PAGE, bounds)).scalars().all()
         last = page[-1] if len(page) == limit else None
-        await self._tx.execute(sa.update(sampling_rounds).where(self._mine).values(due_at=due_at, after=last))
+        await self._tx.execute(_GO_ON, {"driver_": self._driver, "due": due_at, "last": last})
         return page
 
     async def _claim(self) -> tuple[datetime, UUID | None] | None:

@@ -47,6 +47,9 @@ _COLUMNS: Final = ("id", "vm_id", "recorded_at", *Metric)
 _values: Final[Callable[[Sample], tuple[Any, ...]]] = attrgetter(*_COLUMNS[1:])
 
 
+_ANY_ROLLUP: Final = sa.select(metric_rollups.c.name).limit(1)
+
+
 class SQLMetricsStore:
     """Keeps samples in `vm_metrics`, and averages with peaks in `vm_metrics_5m` and `vm_metrics_1h`."""
 
@@ -145,7 +148,7 @@ class SQLMetricsStore:
         """Raise `MetricsUnavailable` unless the database answers."""
         try:
             async with self._database.read() as tx:
-                await tx.execute(sa.select(metric_rollups.c.name).limit(1))
+                await tx.execute(_ANY_ROLLUP)
         except (sa.exc.DBAPIError, TimeoutError, OSError) as error:
             raise MetricsUnavailable from error
 

@@ -34,7 +34,22 @@ _VIEW: Final[tuple[sa.ColumnElement[Any], ...]] = (
 )
 
 
-# Workers ask these whenever they wake up. Built once: to build them costs more than to run them.
+# Built once: to build them costs more than to run them.
+_FIND: Final = sa.select(*_VIEW).where(operations.c.id == sa.bindparam("operation_id"))
+_FIND_ACTIVE: Final = sa.select(*_VIEW).where(operations.c.vm_id == sa.bindparam("vm_id"), is_active)
+_RAISE_FENCE: Final = sa.update(vms).where(vms.c.id == sa.bindparam("vm_id")).values(fence=vms.c.fence + 1)
+_SUPERSEDE: Final = (
+    sa.update(operations)
+    .where(operations.c.vm_id == sa.bindparam("superseded_vm"), is_active)
+    .values(
+        status=OperationStatus.CANCELLED,
+        finished_at=sa.bindparam("now"),
+        lease_until=None,
+        error_code="SUPERSEDED",
+        error_message="A newer operation has taken its place.",
+    )
+    .returning(operations.c.id)
+)
 _DUE: Final = (
     sa.select(operations.c.id, operations.c.vm_id)
     .where(
@@ -135,13 +150,12 @@ class OperationQueue:
 
     async def find(self, operation_id: UUID) -> Operation | None:
         """Return an operation as it is now."""
-        row = (await self._tx.execute(sa.select(*_VIEW).where(operations.c.id == operation_id))).first()
+        row = (await self._tx.execute(_FIND, {"operation_id": operation_id})).first()
         return None if row is None else _operation(row)
 
     async def find_active(self, vm_id: UUID) -> Operation | None:
         """Return the operation under way for a machine."""
-        query = sa.select(*_VIEW).where(operations.c.vm_id == vm_id, is_active)
-        row = (await self._tx.execute(query)).first()
+        row = (await self._tx.execute(_FIND_ACTIVE, {"vm_id": vm_id})).first()
         return None if row is None else _operation(row)
 
     async def find_active_in_project(self, project_id: UUID) -> Operation | None:
@@ -156,21 +170,10 @@ class OperationQueue:
 
     async def supersede(self, vm_id: UUID) -> None:
         """Cancel what is under way for a machine and raise its fence, so that no old order can land."""
-        cancelled = await self._tx.execute(
-            sa.update(operations)
-            .where(operations.c.vm_id == vm_id, is_active)
-            .values(
-                status=OperationStatus.CANCELLED,
-                finished_at=self._tx.now,
-                lease_until=None,
-                error_code="SUPERSEDED",
-                error_message="A newer operation has taken its place.",
-            )
-            .returning(operations.c.id)
-        )
+        cancelled = await self._tx.execute(_SUPERSEDE, {"superseded_vm": vm_id, "now": self._tx.now})
         for (operation_id,) in cancelled.all():
             self._tx.after_commit(ended_topic(operation_id))
-        await self._tx.execute(sa.update(vms).where(vms.c.id == vm_id).values(fence=vms.c.fence + 1))
+        await self._tx.execute(_RAISE_FENCE, {"vm_id": vm_id})
 
     async def cancel(self, operation_id: UUID) -> bool:
         """Turn an operation back on request; False when it has ended or is turning back already.
@@ -195,7 +198,7 @@ class OperationQueue:
         vm_id = turned.scalar_one_or_none()
         if vm_id is None:
             return False
-        await self._tx.execute(sa.update(vms).where(vms.c.id == vm_id).values(fence=vms.c.fence + 1))
+        await self._tx.execute(_RAISE_FENCE, {"vm_id": vm_id})
         self._tx.after_commit(OPERATIONS_DUE)
         return True
 

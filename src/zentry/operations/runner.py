@@ -26,7 +26,7 @@ from zentry.platform.clock import Clock
 from zentry.platform.db import Database
 from zentry.platform.settings import OperationSettings
 from zentry.platform.signals import OPERATIONS_DUE, Signals
-from zentry.platform.tasks import first_of
+from zentry.platform.tasks import Stop
 from zentry.platform.tracing import NO_TRACING, Fact, Span, Tracing
 
 _log = structlog.get_logger(__name__)
@@ -72,7 +72,7 @@ class OperationRunner:
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._driving: dict[UUID, asyncio.Task[None]] = {}
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: Stop) -> None:
         """Work until told to stop, then finish the steps that are under way."""
         renewing = asyncio.create_task(self._keep_leases(), name="operations.leases")
         try:
@@ -83,7 +83,7 @@ class OperationRunner:
                         self._start(claim)
                     if not claimed or len(self._driving) >= self._settings.concurrency:
                         pause_seconds = await self._pause()
-                        await first_of(stop.wait(), due.wait(pause_seconds))
+                        await stop.pause(due.wait(pause_seconds))
             if self._driving:
                 await asyncio.wait(self._driving.values(), timeout=self._settings.lease_seconds)
         finally:

@@ -60,8 +60,8 @@ class DatabaseSettings(Group):
     direct_url: str = Field(
         "", description="PostgreSQL behind a pooler: the URL that bypasses it, for wake-ups; empty takes the url."
     )
-    pool_size: int = Field(8, ge=1, le=200, description="Connections kept open per process.")
-    pool_overflow: int = Field(4, ge=0, le=200, description="Connections beyond the pool under load.")
+    pool_size: int = Field(12, ge=1, le=200, description="Connections kept open per process.")
+    pool_overflow: int = Field(0, ge=0, le=200, description="More under load, each opened and closed for one use.")
     pool_timeout_seconds: Positive = Field(10.0, le=120, description="Longest wait for a connection from the pool.")
     pool_recycle_seconds: int = Field(1800, ge=60, description="Age at which a connection is replaced.")
     connect_timeout_seconds: Positive = Field(5.0, le=60, description="Longest wait for a new connection.")

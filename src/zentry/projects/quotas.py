@@ -74,6 +74,9 @@ class Drift:
     counted: int
 
 
+_OPEN: Final = sa.insert(quotas)
+
+
 class Quotas:
     """The counters of accounts and projects, inside the caller's transaction."""
 
@@ -86,7 +89,7 @@ class Quotas:
             {"owner_id": owner_id, "resource": resource, "used": 0, "maximum": maximum}
             for resource, maximum in maxima.items()
         ]
-        await self._tx.execute(sa.insert(quotas), rows)
+        await self._tx.execute(_OPEN, rows)
 
     async def list(self, owner_id: UUID) -> Sequence[Quota]:
         """Return an owner's counters."""

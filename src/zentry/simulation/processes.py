@@ -8,14 +8,12 @@ still believe; and one that stands still goes on later, with the claims that it 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import datetime
 from random import Random
 from typing import Final
 
 from zentry.platform.clock import Clock
-from zentry.platform.db import Transaction
 from zentry.platform.db.synchronous import MemoryStore, SynchronousDatabase
 from zentry.platform.signals import Signals
 from zentry.simulation.faults import Chaos
@@ -113,18 +111,10 @@ class ProcessDatabase(SynchronousDatabase):
         super().__init__(store, clock=clock, random=random, signals=signals, on_commit=on_commit)
         self._process = process
 
-    @asynccontextmanager
-    async def work(self) -> AsyncIterator[Transaction]:
-        """Open a unit of work; the process may die before it, just before its commit, and just after."""
+    async def before_look(self) -> None:
+        """Come past a point at which the process may die, stand still, or be a little late."""
         await self._process.breathe()
-        async with super().work() as tx:
-            yield tx
-            self._process.risk_death()
-        self._process.risk_death()
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[Transaction]:
-        """Look at what is committed."""
-        await self._process.breathe()
-        async with super().read() as tx:
-            yield tx
+    def at_commit(self) -> None:
+        """Come past a point at which the process may die."""
+        self._process.risk_death()

@@ -44,6 +44,7 @@ from zentry.platform.db.synchronous import MemoryStore, SynchronousDatabase
 from zentry.platform.sealing import Sealer
 from zentry.platform.settings import Settings
 from zentry.platform.signals import EVENTS_RECORDED, OPERATIONS_DUE, Signals
+from zentry.platform.tasks import Stop
 from zentry.platform.web import Edge
 from zentry.schema.vms import VMStatus
 from zentry.simulation.faults import ChanceFaults, Chaos
@@ -270,7 +271,7 @@ class Simulation:
             sealer=self._sealer,
             mail_sender=_NoMail(),
         )
-        await Worker(loops).run(asyncio.Event())
+        await Worker(loops).run(Stop())
 
     def _wake_later(self, seconds: float) -> None:
         """See to it that somebody looks at the queue once the leases of a process in trouble have run out."""
@@ -358,10 +359,10 @@ class Simulation:
         return self._scenario.workers.restart_seconds + faults.freeze_seconds + 2 * faults.slow_seconds
 
     def _report(self, broken: list[str] | Iterator[str]) -> None:
-        at = self._clock.now().isoformat(sep=" ", timespec="seconds")
-        found = [f"{at} {sentence}" for sentence in broken]
+        found = list(broken)
         if found and len(self._broken) < _MOST_BROKEN:
-            self._broken += found[:_MOST_BROKEN]
+            at = self._clock.now().isoformat(sep=" ", timespec="seconds")
+            self._broken += [f"{at} {sentence}" for sentence in found[:_MOST_BROKEN]]
             self._stop.set()
 
     @contextmanager

@@ -62,10 +62,14 @@ class VirtualClock:
     def __init__(self, loop: asyncio.AbstractEventLoop, *, start: datetime) -> None:
         self._loop = loop
         self._start = start
+        self._seconds, self._now = 0.0, start
 
     def now(self) -> datetime:
         """Return the virtual instant."""
-        return self._start + timedelta(seconds=self._loop.time())
+        seconds = self._loop.time()
+        if seconds != self._seconds:  # Much is asked at one instant.
+            self._seconds, self._now = seconds, self._start + timedelta(seconds=seconds)
+        return self._now
 
     def monotonic(self) -> float:
         """Return the virtual seconds that have passed."""

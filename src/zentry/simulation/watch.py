@@ -41,10 +41,14 @@ class Watch:
     def __init__(self, raw: sqlite3.Connection) -> None:
         self._raw = raw
         self._seen = 0
+        self._changes = raw.total_changes
         self.events = 0
 
     def look(self) -> list[str]:
         """Return what is wrong with anything that the newest events are about."""
+        if self._raw.total_changes == self._changes:
+            return []  # As after most units of work: they have found nothing to do.
+        self._changes = self._raw.total_changes
         news = self._raw.execute(_NEWS, (self._seen,)).fetchall()
         if not news:
             return []

@@ -17,6 +17,7 @@ from zentry.platform.db import Transaction
 from zentry.schema.vms import ip_leases
 from zentry.vms.errors import NoFreeAddress
 
+_RELEASE: Final = sa.delete(ip_leases).where(ip_leases.c.vm_id == sa.bindparam("released_vm"))
 _DRAWS: Final = 64
 _SMALL_NETWORK: Final = 65_536
 
@@ -46,7 +47,7 @@ class AddressPool:
 
     async def release(self, vm_id: UUID) -> None:
         """Give a machine's address back."""
-        await self._tx.execute(sa.delete(ip_leases).where(ip_leases.c.vm_id == vm_id))
+        await self._tx.execute(_RELEASE, {"released_vm": vm_id})
 
     async def _insert(self, address: str, vm_id: UUID) -> bool:
         return await self._tx.insert_unless_there(

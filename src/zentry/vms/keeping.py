@@ -7,7 +7,6 @@ it is acted upon.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
@@ -25,7 +24,7 @@ from zentry.platform.clock import Clock
 from zentry.platform.db import Database, Transaction
 from zentry.platform.errors import Conflict
 from zentry.platform.settings import Settings
-from zentry.platform.tasks import first_of
+from zentry.platform.tasks import Stop
 from zentry.schema.billing import is_kept_open, segments
 from zentry.schema.vms import is_available, is_stopped, snapshots, vms
 from zentry.vms.repository import VMRepository
@@ -65,14 +64,14 @@ class Keeping:
         self._clock = clock
         self._capabilities = capabilities
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: Stop) -> None:
         """Tick until told to stop."""
         while not stop.is_set():
             try:
                 await self.tick()
             except Exception:  # noqa: BLE001 - a process edge: the next tick is the retry
                 _log.exception("keeping.tick_failed")
-            await first_of(stop.wait(), self._clock.sleep(self._settings.billing.resume_seconds))
+            await stop.pause(self._clock.sleep(self._settings.billing.resume_seconds))
 
     async def tick(self) -> int:
         """Meter what has got a price, and remove what was kept unpaid long enough; return how many things."""

@@ -23,7 +23,7 @@ from zentry.platform.clock import Clock
 from zentry.platform.db import Database
 from zentry.platform.settings import Settings
 from zentry.platform.signals import Signals
-from zentry.platform.tasks import first_of
+from zentry.platform.tasks import Stop
 from zentry.vms.regions import RECONCILER_DUE, Region, Regions
 from zentry.vms.repairs import Finding, MovedOn, Repairs, Row, compare
 
@@ -62,17 +62,17 @@ class Reconciler:
         self._owner = owner
         self._lease = timedelta(seconds=self._own.lease_seconds)
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: Stop) -> None:
         """Tick until told to stop."""
         with self._signals.listen(RECONCILER_DUE) as due:
-            await first_of(stop.wait(), self._clock.sleep(min(_FIRST_SECONDS, self._own.interval_seconds)))
+            await stop.pause(self._clock.sleep(min(_FIRST_SECONDS, self._own.interval_seconds)))
             while not stop.is_set():
                 try:
                     await self.tick()
                 except Exception:  # noqa: BLE001 - a process edge: the next tick is the retry
                     FAILURES.inc()
                     _log.exception("reconciler.tick_failed")
-                await first_of(stop.wait(), due.wait(_A_DAY), self._clock.sleep(self._own.interval_seconds))
+                await stop.pause(due.wait(_A_DAY), self._clock.sleep(self._own.interval_seconds))
 
     async def tick(self) -> int:
         """Look after every region that is due; return how many machines were mended."""

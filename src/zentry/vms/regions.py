@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -103,12 +104,20 @@ class Regions:
         self._tx.after_commit(RECONCILER_DUE)
 
     async def _change(self, region: Region, **changes: Any) -> bool:
+        claimed = {"claimed": region.starts_after, "claimed_fence": region.fence}
         changed = await self._tx.execute(
-            sa.update(reconciler_regions)
-            .where(
-                reconciler_regions.c.starts_after == region.starts_after,
-                reconciler_regions.c.fence == region.fence,
-            )
-            .values(**changes)
+            _changing(tuple(changes)), claimed | {f"new_{name}": value for name, value in changes.items()}
         )
         return changed.rowcount == 1
+
+
+@cache
+def _changing(names: tuple[str, ...]) -> sa.Update:
+    return (
+        sa.update(reconciler_regions)
+        .where(
+            reconciler_regions.c.starts_after == sa.bindparam("claimed"),
+            reconciler_regions.c.fence == sa.bindparam("claimed_fence"),
+        )
+        .values({name: sa.bindparam(f"new_{name}") for name in names})
+    )

@@ -110,6 +110,11 @@ _ROWS: Final = sa.select(*_ROW).select_from(
     vms.outerjoin(operations, sa.and_(operations.c.vm_id == vms.c.id, is_active))
 )
 
+_ALIVE_BEYOND: Final = (
+    _ROWS.where(is_alive, vms.c.id > sa.bindparam("beyond")).order_by(vms.c.id).limit(sa.bindparam("most"))
+)
+_ALIVE_BETWEEN: Final = _ALIVE_BEYOND.where(vms.c.id <= sa.bindparam("until"))
+
 
 class Repairs:
     """Looks at machines and mends them. Runs inside the caller's transaction and never commits."""
@@ -123,10 +128,9 @@ class Repairs:
 
     async def list_alive(self, *, after: UUID, until: UUID | None, limit: int) -> Sequence[Row]:
         """Return the machines of a range of ids that are not terminated."""
-        query = _ROWS.where(is_alive, vms.c.id > after).order_by(vms.c.id).limit(limit)
-        if until is not None:
-            query = query.where(vms.c.id <= until)
-        return [_row(row) for row in (await self._tx.execute(query)).all()]
+        bounds = {"beyond": after, "most": limit} | ({} if until is None else {"until": until})
+        found = await self._tx.execute(_ALIVE_BEYOND if until is None else _ALIVE_BETWEEN, bounds)
+        return [_row(row) for row in found.all()]
 
     async def list_by_id(self, vm_ids: Sequence[UUID]) -> Sequence[Row]:
         """Return those of these machines that have a row, terminated ones too."""

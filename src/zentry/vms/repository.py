@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -56,6 +57,7 @@ _VM: Final[tuple[sa.ColumnElement[Any], ...]] = (
 _USER_DATA: Final = sa.select(vm_user_data.c.sealed, vm_user_data.c.sealed_for).where(
     vm_user_data.c.vm_id == sa.bindparam("vm_id")
 )
+_FORGET_USER_DATA: Final = sa.delete(vm_user_data).where(vm_user_data.c.vm_id == sa.bindparam("vm_id"))
 _FIND: Final = sa.select(*_VM).where(vms.c.id == sa.bindparam("vm_id"))
 _FIND_SEEN: Final = {
     reach: _FIND.where(seen_by(reach, owner=vms.c.user_id, project=vms.c.project_id)) for reach in Reach
@@ -202,7 +204,7 @@ class VMRepository:
 
     async def forget_user_data(self, vm_id: UUID) -> None:
         """Remove what was sealed for a machine that is gone."""
-        await self._tx.execute(sa.delete(vm_user_data).where(vm_user_data.c.vm_id == vm_id))
+        await self._tx.execute(_FORGET_USER_DATA, {"vm_id": vm_id})
 
     async def find_version(self, vm_id: UUID) -> datetime | None:
         """Return the version in which a machine is."""
@@ -224,18 +226,12 @@ class VMRepository:
         A protected machine is never to go. One whose project has changed hands since is not as it was seen:
         the money was asked of somebody who does not pay for it any more.
         """
-        wished = await self._tx.execute(
-            sa.update(vms)
-            .where(
-                vms.c.id == vm_id,
-                vms.c.user_id == owner_id,
-                vms.c.status == seen,
-                match.holds(vm_id, version_of(vms)),
-                *((vms.c.delete_protection.is_(False),) if wanted == "terminated" else ()),
-            )
-            .values(wanted=wanted, stop_reason=reason, updated_at=self._tx.now, **changes)
-        )
-        return wished.rowcount == 1
+        changes |= {"wanted": wanted, "stop_reason": reason, "updated_at": self._tx.now}
+        statement = _wishing(tuple(changes), may_end=wanted == "terminated")
+        if match.is_given:
+            statement = statement.where(match.holds(vm_id, version_of(vms)))
+        seen_as = {"vm": vm_id, "owner": owner_id, "seen": seen}
+        return (await self._tx.execute(statement, {**seen_as, **_new(changes)})).rowcount == 1
 
     async def touch(self, vm: VM, *, match: Precondition) -> bool:
         """Make another version of a machine of which something was asked; False unless it is as it was seen."""
@@ -260,12 +256,9 @@ class VMRepository:
 
     async def land(self, claim: Claim, *, seen: VMStatus, status: VMStatus, **changes: Any) -> bool:
         """Move a machine to another state under a claim; False when a newer fence was raised."""
-        moved = await self._tx.execute(
-            sa.update(vms)
-            .where(vms.c.id == claim.vm_id, vms.c.fence == claim.fence, vms.c.status == seen)
-            .values(status=status, updated_at=self._tx.now, **changes)
-        )
-        return moved.rowcount == 1
+        changes |= {"status": status, "updated_at": self._tx.now}
+        claimed = {"vm": claim.vm_id, "claimed": claim.fence, "seen": seen}
+        return (await self._tx.execute(_landing(tuple(changes)), {**claimed, **_new(changes)})).rowcount == 1
 
     async def list_instance_types(self) -> Sequence[InstanceType]:
         """Return the sizes, the smallest first."""
@@ -274,6 +267,30 @@ class VMRepository:
     async def list_images(self) -> Sequence[Image]:
         """Return the images in the order of the catalogue."""
         return [Image(*values(row)) for row in (await self._tx.execute(_IMAGES)).all()]
+
+
+# Built once for each set of columns: to build them costs more than to run them.
+@cache
+def _wishing(names: tuple[str, ...], *, may_end: bool) -> sa.Update:
+    wishing = _changing(names).where(vms.c.user_id == sa.bindparam("owner"))
+    return wishing.where(vms.c.delete_protection.is_(False)) if may_end else wishing
+
+
+@cache
+def _landing(names: tuple[str, ...]) -> sa.Update:
+    return _changing(names).where(vms.c.fence == sa.bindparam("claimed"))
+
+
+def _changing(names: tuple[str, ...]) -> sa.Update:
+    return (
+        sa.update(vms)
+        .where(vms.c.id == sa.bindparam("vm"), vms.c.status == sa.bindparam("seen"))
+        .values({name: sa.bindparam(f"new_{name}") for name in names})
+    )
+
+
+def _new(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"new_{name}": value for name, value in changes.items()}
 
 
 def _as_seen(vm: VM) -> tuple[sa.ColumnElement[bool], ...]:

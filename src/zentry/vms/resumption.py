@@ -6,7 +6,6 @@ which it acts.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,7 +20,7 @@ from zentry.platform.db import Database, Transaction
 from zentry.platform.errors import Conflict
 from zentry.platform.settings import Settings
 from zentry.platform.signals import CREDIT_ADDED, Signals
-from zentry.platform.tasks import first_of
+from zentry.platform.tasks import Stop
 from zentry.schema.accounts import users
 from zentry.schema.vms import is_out_of_credit, vms
 from zentry.vms.service import VMService
@@ -55,7 +54,7 @@ class Resumption:
         self._clock = clock
         self._signals = signals
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: Stop) -> None:
         """Tick until told to stop."""
         with self._signals.listen(CREDIT_ADDED) as added:
             while not stop.is_set():
@@ -63,7 +62,7 @@ class Resumption:
                     await self.tick()
                 except Exception:  # noqa: BLE001 - a process edge: the next tick is the retry
                     _log.exception("resumption.tick_failed")
-                await first_of(stop.wait(), added.wait(self._own.resume_seconds))
+                await stop.pause(added.wait(self._own.resume_seconds))
 
     async def tick(self) -> int:
         """Start what can be paid again, and remove what was kept long enough; return how many machines."""

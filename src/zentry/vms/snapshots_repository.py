@@ -27,6 +27,16 @@ _SNAPSHOT: Final[tuple[sa.ColumnElement[Any], ...]] = (
     snapshots.c.created_at,
 )
 
+_DOOM: Final = (
+    sa.update(snapshots)
+    .where(
+        snapshots.c.vm_id == sa.bindparam("doomed_vm"),
+        snapshots.c.status.in_(sa.bindparam("statuses", expanding=True)),
+    )
+    .values(status=SnapshotStatus.DELETING)
+    .returning(snapshots.c.id)
+)
+
 
 class SnapshotRepository:
     """Rows of snapshots. One that is being deleted is out of sight."""
@@ -100,12 +110,7 @@ class SnapshotRepository:
         statuses = [SnapshotStatus.CREATING, SnapshotStatus.DELETING]
         if everything:
             statuses += [SnapshotStatus.AVAILABLE, SnapshotStatus.ERROR]
-        marked = await self._tx.execute(
-            sa.update(snapshots)
-            .where(snapshots.c.vm_id == vm_id, snapshots.c.status.in_(statuses))
-            .values(status=SnapshotStatus.DELETING)
-            .returning(snapshots.c.id)
-        )
+        marked = await self._tx.execute(_DOOM, {"doomed_vm": vm_id, "statuses": statuses})
         return sorted(marked.scalars())
 
     async def bury(self, snapshot_ids: Sequence[UUID]) -> int:

@@ -32,7 +32,7 @@ from zentry.platform.db import Database, Transaction
 from zentry.platform.sealing import Sealer, Unreadable
 from zentry.platform.settings import WebhookSettings
 from zentry.platform.signals import EVENTS_LOGGED, WEBHOOKS_DUE, Signals
-from zentry.platform.tasks import first_of
+from zentry.platform.tasks import Stop
 from zentry.webhooks.repository import DeliveryRepository, EndpointRepository
 from zentry.webhooks.sender import Sender
 from zentry.webhooks.signing import sign
@@ -80,7 +80,7 @@ class WebhookDeliverer:
         """Let go of connections."""
         await self._sender.close()
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: Stop) -> None:
         """Work until told to stop, then finish the posts that are under way."""
         with self._signals.listen(EVENTS_LOGGED) as logged, self._signals.listen(WEBHOOKS_DUE) as due:
             while not stop.is_set():
@@ -94,7 +94,7 @@ class WebhookDeliverer:
                     self._start(delivery)
                 if not claimed or len(self._under_way) >= self._settings.concurrency:
                     poll = self._settings.poll_seconds
-                    await first_of(stop.wait(), logged.wait(poll), due.wait(poll))
+                    await stop.pause(logged.wait(poll), due.wait(poll))
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=self._settings.timeout_seconds)
 

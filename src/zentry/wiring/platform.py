@@ -56,6 +56,7 @@ from zentry.platform.db.service import DatabaseService
 from zentry.platform.keys import load_or_create_signing_key, sealer_of
 from zentry.platform.settings import Settings
 from zentry.platform.signals import Signals
+from zentry.platform.tasks import Stop
 from zentry.platform.tracing import Tracing, build_tracing
 from zentry.platform.web import Edge
 from zentry.projects.departure import leave_projects
@@ -109,7 +110,7 @@ class Platform:
     invariant_watch: InvariantWatch
     worker: Worker
 
-    async def run_worker(self, stop: asyncio.Event) -> None:
+    async def run_worker(self, stop: Stop) -> None:
         """Run every loop until `stop` is set."""
         await self.worker.run(stop)
 

@@ -6,7 +6,6 @@ up the process and fill its memory: then the books are followed account by accou
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import Final
 
@@ -18,7 +17,7 @@ from zentry.invariants import broken_invariants
 from zentry.monitoring.invariant_checks import begin_check, record_check
 from zentry.platform.clock import Clock
 from zentry.platform.db import Database
-from zentry.platform.tasks import first_of
+from zentry.platform.tasks import Stop
 from zentry.schema.billing import ledger_entries
 
 _log = structlog.get_logger(__name__)
@@ -40,10 +39,10 @@ class InvariantWatch:
         self._period = timedelta(hours=hours)
         self._little = little
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: Stop) -> None:
         """Look now and then whether a check is due, until told to stop."""
         while not stop.is_set():
-            await first_of(stop.wait(), self._clock.sleep(_LOOK_SECONDS))
+            await stop.pause(self._clock.sleep(_LOOK_SECONDS))
             try:
                 await self.tick()
             except Exception:  # noqa: BLE001 - a process edge: it is due again when its lease has run out

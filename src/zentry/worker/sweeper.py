@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
 from zentry.platform.clock import Clock
 from zentry.platform.db import Database, Transaction
-from zentry.platform.tasks import first_of
+from zentry.platform.tasks import Stop
 
 _log = structlog.get_logger(__name__)
 
@@ -33,10 +32,10 @@ class Sweeper:
                 swept += await sweep(tx)
         return swept
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: Stop) -> None:
         """Sweep until told to stop."""
         while not stop.is_set():
-            await first_of(stop.wait(), self._clock.sleep(self._interval_seconds))
+            await stop.pause(self._clock.sleep(self._interval_seconds))
             try:
                 await self.tick()
             except Exception:  # noqa: BLE001 - a process edge: the next tick is the retry

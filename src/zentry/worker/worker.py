@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from zentry.platform.tasks import Stop
+
 
 class Loop(Protocol):
     """Something that goes on until it is told to stop."""
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: Stop) -> None:
         """Go on until `stop` is set; end soon after."""
         ...
 
@@ -21,7 +23,7 @@ class Worker:
     def __init__(self, loops: Sequence[Loop]) -> None:
         self._loops = tuple(loops)
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: Stop) -> None:
         """Run every loop; one that crashes ends them all, so that a supervisor sees it."""
         async with asyncio.TaskGroup() as group:
             for loop in self._loops:

@@ -19,6 +19,7 @@ from zentry.monitoring.sql_store import SQLMetricsStore
 from zentry.platform.clock import ManualClock
 from zentry.platform.db import Database
 from zentry.platform.settings import MonitoringSettings, Settings
+from zentry.platform.tasks import Stop
 from zentry.schema.monitoring import health_records, vm_metrics
 
 
@@ -175,7 +176,7 @@ async def test_it_ticks_until_it_is_told_to_stop(
     collector: Collector, database: Database, driver: SteadyDriver, fleet: Fleet
 ) -> None:
     await fleet.add(1)
-    stop = asyncio.Event()
+    stop = Stop()
     driver.stop_after(3, stop)
 
     async with asyncio.timeout(10):
@@ -196,7 +197,7 @@ async def test_a_stop_ends_a_wait_at_once(
     collector = Collector(
         database=database, driver=driver, store=store, settings=settings, clock=Standing(clock.now()), random=Random(1)
     )
-    stop = asyncio.Event()
+    stop = Stop()
     task = asyncio.create_task(collector.run(stop))
     await asyncio.sleep(0)
 

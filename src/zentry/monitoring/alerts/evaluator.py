@@ -8,7 +8,6 @@ comes late finds the fence moved on and writes nothing.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -31,7 +30,7 @@ from zentry.platform.clock import Clock
 from zentry.platform.db import Database, Transaction
 from zentry.platform.sealing import Sealer
 from zentry.platform.settings import MonitoringSettings
-from zentry.platform.tasks import first_of
+from zentry.platform.tasks import Stop
 
 _log = structlog.get_logger(__name__)
 
@@ -64,12 +63,12 @@ class AlertEvaluator:
         self._clock = clock
         self._random = random
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: Stop) -> None:
         """Judge until told to stop."""
         while not stop.is_set():
             # Workers that started together do not ask together.
             pause = self._interval.total_seconds() * self._random.uniform(0.4, 0.6)
-            await first_of(stop.wait(), self._clock.sleep(pause))
+            await stop.pause(self._clock.sleep(pause))
             try:
                 await self.tick()
             except Exception:  # noqa: BLE001 - a process edge: the next tick is the retry

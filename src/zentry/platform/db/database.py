@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import cache
 from random import Random
 from typing import Any, Final, cast
 
@@ -19,9 +20,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from zentry.platform.clock import Clock
-from zentry.platform.db.connections import PooledConnection
-from zentry.platform.db.dialects import DRIVERS, SHARED
+from zentry.platform.db.connections import PooledConnection, PostgreSQLConnection
+from zentry.platform.db.dialects import DRIVERS, SHARED, PostgreSQL
 from zentry.platform.db.observe import QueryWatch
+from zentry.platform.db.prepared import PreparedStatements
 from zentry.platform.db.tls import split_tls
 from zentry.platform.db.transaction import Dialect, Transaction
 from zentry.platform.settings import DatabaseSettings
@@ -120,14 +122,19 @@ class Database:
     async def _transaction(self, connection: AsyncConnection) -> Transaction:
         now = self._clock.now()
         if self.dialect == "postgresql" and self._clock.follows_database:
-            database_now: datetime = (await connection.execute(_NOW)).scalar_one()
-            self._offset = database_now - now
-            now = database_now
+            tx = self._open(connection, now)
+            tx.now = (await tx.execute(_NOW)).scalar_one()
+            self._offset = tx.now - now
+            return tx
         return self._open(connection, now)
 
     def _open(self, connection: AsyncConnection, now: datetime) -> Transaction:
-        statements = PooledConnection(connection)
-        return Transaction(statements, now=now, random=self._random, dialect=self.dialect, watch=self._watch)
+        # Who listens to an engine hears of all statements: SQLAlchemy runs them then.
+        if self.dialect == "postgresql" and not connection.sync_engine.dispatch.before_cursor_execute:
+            opened: PooledConnection = PostgreSQLConnection(connection, _prepared())
+        else:
+            opened = PooledConnection(connection)
+        return Transaction(opened, now=now, random=self._random, dialect=self.dialect, watch=self._watch)
 
     def _postgresql_engine(self, settings: DatabaseSettings) -> AsyncEngine:
         return create_async_engine(
@@ -190,7 +197,13 @@ def _driver_url(text: str, dialect: Dialect) -> tuple[sa.URL, dict[str, Any]]:
     return split_tls(url) if dialect == "postgresql" else (url, {})
 
 
-_NOW: Final = sa.text("SELECT clock_timestamp()")
+_NOW: Final = sa.select(sa.func.clock_timestamp())
+
+
+@cache
+def _prepared() -> PreparedStatements:
+    """Return what this process has prepared for PostgreSQL, whatever server it speaks to."""
+    return PreparedStatements(PostgreSQL(json_serializer=to_json))  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it out
 
 
 def _set_isolation(connection: AsyncConnection, level: str) -> None:

@@ -18,7 +18,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.sql.compiler import SQLCompiler
 
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
 _KINDS: Final = (sa.Select, sa.CompoundSelect, sa.Insert, sa.Update, sa.Delete)
+_Call = tuple[bool, tuple[str, ...]]
+"""Whether there are many sets of parameters, and their names."""
 _MOST_SHAPES: Final = 64
 """How many lengths of lists one statement is kept for."""
 
@@ -34,54 +38,65 @@ class PreparedStatements:
 
     def __init__(self, dialect: sa.Dialect) -> None:
         self._dialect = dialect
-        self._known: WeakKeyDictionary[sa.Executable, dict[tuple[str, ...], Prepared | None]] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[sa.Executable, dict[_Call, Prepared | None]] = WeakKeyDictionary()
 
-    def find(self, statement: sa.Executable, names: tuple[str, ...]) -> Prepared | None:
-        """Return the statement as it is sent with these names; None for one that SQLAlchemy has to send."""
+    def find(self, statement: sa.Executable, parameters: Parameters) -> Prepared | None:
+        """Return the statement as it is sent with such parameters; None for one that SQLAlchemy has to send."""
         known = self._known.get(statement)
         if known is None:
             self._known[statement] = {}  # Most that come once never come again.
             return None
-        if names not in known:
-            known[names] = _prepare(statement, names, self._dialect)
-        return known[names]
+        if not parameters:
+            call: _Call = (False, ())
+        elif isinstance(parameters, Mapping):
+            call = (False, tuple(parameters))
+        else:
+            call = (True, tuple(parameters[0]))
+        if call not in known:
+            known[call] = _prepare(statement, call, self._dialect)
+        return known[call]
 
 
 class Prepared:
     """One statement with the names of what it is given; to hold the statement itself would keep both for ever."""
 
-    def __init__(self, compiled: SQLCompiler, names: tuple[str, ...], dialect: sa.Dialect) -> None:
+    def __init__(self, compiled: SQLCompiler, call: _Call, dialect: sa.Dialect) -> None:
         self._dialect = dialect
+        self._call = call
+        self.is_for_many, names = call
         self._columns = [(column.keyname, column.type) for column in compiled._result_columns]  # noqa: SLF001 - it has no public name
         self._lists = tuple(bind.key for bind in compiled.bind_names if bind.expanding and bind.key in names)
         self._shapes: dict[tuple[int, ...], _Shape] = {}
         self._metadata: SimpleResultMetaData | None = None
         self._processors: Sequence[_Process | None] | None = None
 
-    def bind(self, statement: sa.Executable, parameters: Mapping[str, Any]) -> tuple[str, list[Any]]:
-        """Return the text, and the values in its order."""
-        lengths = tuple([len(parameters[name]) for name in self._lists]) if self._lists else ()
-        shape = self._shapes.get(lengths)
-        if shape is None:
-            shape = self._shape(statement, parameters, lengths)
-        return shape.sql, shape.bind(parameters)
+    def bind(self, statement: sa.Executable, parameters: Parameters) -> tuple[str, list[Any]]:
+        """Return the text and the values in its order; for many sets of parameters, a list of values for each."""
+        given: Any = parameters or {}  # They were found by their names.
+        if self.is_for_many:
+            shape = self._shape(statement, given[0])
+            return shape.sql, [shape.bind(one) for one in given]
+        shape = self._shape(statement, given)
+        return shape.sql, shape.bind(given)
 
-    def read(self, rows: Sequence[Sequence[Any]], codes: Sequence[object]) -> list[sa.Row[Any]]:
-        """Return what the driver has brought; `codes` are its own words for the types of the columns."""
+    def read(self, rows: Sequence[Sequence[Any]], description: Sequence[Sequence[Any]]) -> list[sa.Row[Any]]:
+        """Return what the driver has brought, and describes column by column: its name, its code for the type."""
         if self._metadata is None:
-            assert len(codes) == len(self._columns), "a statement brings what it was compiled to"
+            codes = [column[1] for column in description]
             self._metadata, self._processors = _reader(self._columns, codes, self._dialect)
         metadata, processors = self._metadata, self._processors
         index = metadata._key_to_index  # noqa: SLF001 - a row wants it beside its owner
         return [sa.Row(metadata, processors, index, row) for row in rows]
 
-    def _shape(self, statement: sa.Executable, parameters: Mapping[str, Any], lengths: tuple[int, ...]) -> _Shape:
-        compiled = _compile(statement, tuple(parameters), self._dialect)
-        assert isinstance(compiled, SQLCompiler), "it was prepared from one"
-        shape = _Shape(compiled, parameters, self._dialect)
-        if len(self._shapes) >= _MOST_SHAPES:
-            self._shapes.clear()
-        self._shapes[lengths] = shape
+    def _shape(self, statement: sa.Executable, given: Mapping[str, Any]) -> _Shape:
+        lengths = tuple([len(given[name]) for name in self._lists]) if self._lists else ()
+        shape = self._shapes.get(lengths)
+        if shape is None:
+            if len(self._shapes) >= _MOST_SHAPES:
+                self._shapes.clear()
+            compiled = _compile(statement, self._call, self._dialect)
+            assert isinstance(compiled, SQLCompiler), "it was prepared from one"
+            shape = self._shapes[lengths] = _Shape(compiled, given, self._dialect)
         return shape
 
 
@@ -119,22 +134,24 @@ class _Shape:
         return bound
 
 
-def _prepare(statement: sa.Executable, names: tuple[str, ...], dialect: sa.Dialect) -> Prepared | None:
+def _prepare(statement: sa.Executable, call: _Call, dialect: sa.Dialect) -> Prepared | None:
     if not isinstance(statement, _KINDS):
         return None
-    compiled = _compile(statement, names, dialect)
-    if not isinstance(compiled, SQLCompiler) or _is_special(compiled, names):
+    compiled = _compile(statement, call, dialect)
+    if not isinstance(compiled, SQLCompiler) or _is_special(compiled, call):
         return None
-    return Prepared(compiled, names, dialect)
+    return Prepared(compiled, call, dialect)
 
 
-def _compile(statement: sa.Executable, names: tuple[str, ...], dialect: sa.Dialect) -> sa.Compiled:
+def _compile(statement: sa.Executable, call: _Call, dialect: sa.Dialect) -> sa.Compiled:
     assert isinstance(statement, sa.ClauseElement), "those that are prepared are"
-    return statement.compile(dialect=dialect, column_keys=list(names))
+    is_for_many, names = call
+    return statement.compile(dialect=dialect, column_keys=list(names), for_executemany=is_for_many)
 
 
-def _is_special(compiled: SQLCompiler, names: tuple[str, ...]) -> bool:
+def _is_special(compiled: SQLCompiler, call: _Call) -> bool:
     """Tell whether SQLAlchemy does more for a statement than to send it, or refuses it."""
+    is_for_many, names = call
     return bool(
         compiled.insert_prefetch
         or compiled.update_prefetch
@@ -142,6 +159,7 @@ def _is_special(compiled: SQLCompiler, names: tuple[str, ...]) -> bool:
         or compiled.literal_execute_params
         or compiled.escaped_bind_names
         or compiled._ad_hoc_textual  # noqa: SLF001 - columns that only the database knows
+        or (is_for_many and (compiled.effective_returning or compiled.post_compile_params))
         or any(
             bind.callable or (bind.required and bind.key not in names and name not in names)
             for bind, name in compiled.bind_names.items()

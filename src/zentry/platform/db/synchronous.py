@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import cache
 from random import Random
 from typing import Any, Final
@@ -25,11 +25,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import StaticPool
 
 from zentry.platform.clock import Clock
-from zentry.platform.db.connections import Parameters
 from zentry.platform.db.database import Database, to_json
 from zentry.platform.db.migrations import build_schema
 from zentry.platform.db.observe import QueryWatch
-from zentry.platform.db.prepared import PreparedStatements
+from zentry.platform.db.prepared import Parameters, PreparedStatements
 from zentry.platform.db.rows import Rows
 from zentry.platform.db.transaction import Transaction
 from zentry.platform.signals import Signals
@@ -73,21 +72,6 @@ class MemoryStore:
         self.raw.execute("BEGIN")
         self.is_working = False
 
-    @contextmanager
-    def work(self) -> Iterator[None]:
-        """Keep what is done within the block if it ends well, and nothing of it if it does not."""
-        assert not self.is_working, "a unit of work is open and waits for something: nothing may wait inside of one"
-        self.raw.execute("SAVEPOINT work")
-        self.is_working = True
-        try:
-            yield
-        except BaseException:
-            self.raw.execute("ROLLBACK TO work")
-            raise
-        finally:
-            self.raw.execute("RELEASE work")
-            self.is_working = False
-
     def close(self) -> None:
         """Let go of the memory."""
         self.connection.close()
@@ -117,19 +101,39 @@ class SynchronousDatabase(Database):
         self._signals = signals
         self._on_commit = on_commit
 
+    async def before_look(self) -> None:
+        """Do nothing; what may be late, or not come at all, says so here."""
+
+    def at_commit(self) -> None:
+        """Do nothing; what may die says so here, just before each commit and just after it."""
+
     @asynccontextmanager
     async def work(self) -> AsyncIterator[Transaction]:
         """Open a transaction that commits when the block ends well and rolls back when it does not."""
-        with self._store.work():
+        await self.before_look()
+        store = self._store
+        assert not store.is_working, "a unit of work is open and waits for something: nothing may wait inside of one"
+        store.raw.execute("SAVEPOINT work")
+        store.is_working = True
+        try:
             tx = self._begin()
             yield tx
+            self.at_commit()
+        except BaseException:
+            store.raw.execute("ROLLBACK TO work")
+            raise
+        finally:
+            store.raw.execute("RELEASE work")
+            store.is_working = False
         if self._on_commit is not None:
             self._on_commit()
         self._signals.announce(tx.signals)
+        self.at_commit()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
         """Look at what is committed."""
+        await self.before_look()
         assert not self._store.is_working, "a unit of work is open: look inside of it, or after it"
         yield self._begin()
 
@@ -167,15 +171,12 @@ class _Statements:
 
     async def execute(self, statement: sa.Executable, parameters: Parameters = None, /) -> Rows:
         """Run one Core statement."""
-        given = parameters or {}
-        if not isinstance(given, Mapping):
-            return Rows.of(self._slow.execute(statement, parameters))
-        prepared = self._prepared.find(statement, tuple(given))
+        prepared = self._prepared.find(statement, parameters)
         if prepared is None:
             return Rows.of(self._slow.execute(statement, parameters))
-        sql, values = prepared.bind(statement, given)
+        sql, values = prepared.bind(statement, parameters)
         try:
-            cursor = self._raw.execute(sql, values)
+            cursor = (self._raw.executemany if prepared.is_for_many else self._raw.execute)(sql, values)
             rows = cursor.fetchall()
         except sqlite3.Error as error:
             raise sa.exc.DBAPIError.instance(sql, values, error, sqlite3.Error) from error

@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from zentry.platform import ids
-from zentry.platform.db.connections import Connection, Parameters
+from zentry.platform.db.connections import Connection
 from zentry.platform.db.observe import QUERY_SECONDS, QueryWatch
+from zentry.platform.db.prepared import Parameters
 from zentry.platform.db.rows import Rows
 
 Dialect = Literal["sqlite", "postgresql"]

@@ -11,6 +11,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+_WITHOUT_ZONE: Final = len("2026-03-02 12:00:00.000000")
+
 
 class Instant(TypeDecorator[datetime]):
     """An aware UTC time; a naive one is refused, since SQLite would drop its zone in silence."""
@@ -18,23 +20,25 @@ class Instant(TypeDecorator[datetime]):
     impl = sa.DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any]:
         """Refuse naive times; SQLite stores UTC without a zone, in text that sorts as time does."""
-        if value is None:
-            return None
-        assert value.tzinfo is not None, "a naive time reached the database"
-        return value if dialect.name == "postgresql" else value.astimezone(UTC).replace(tzinfo=None)
+        is_native = dialect.name == "postgresql"
+
+        def stored(value: datetime | None) -> Any:
+            if value is None:
+                return None
+            assert value.tzinfo is not None, "a naive time reached the database"
+            return value if is_native else value.astimezone(UTC).isoformat(" ", "microseconds")[:_WITHOUT_ZONE]
+
+        return stored
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
         """Give back aware times; asyncpg does so by itself, at no cost per row."""
-        parse = self.impl_instance.dialect_impl(dialect).result_processor(dialect, coltype)
         if dialect.name == "postgresql":
-            return parse
-        assert parse is not None
+            return self.impl_instance.dialect_impl(dialect).result_processor(dialect, coltype)
 
-        def aware(value: Any) -> datetime | None:
-            instant = parse(value)
-            return None if instant is None else instant.replace(tzinfo=UTC)
+        def aware(value: str | None) -> datetime | None:
+            return None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)
 
         return aware
 
