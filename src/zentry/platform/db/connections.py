@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -66,6 +67,7 @@ class PostgreSQLConnection(PooledConnection):
         super().__init__(connection)
         self._prepared = prepared
         self._driver: Any = None
+        self._errors: type[Exception] = connection.dialect.loaded_dbapi.Error
 
     async def execute(self, statement: sa.Executable, parameters: Parameters = None, /) -> Rows:
         """Run one Core statement."""
@@ -80,10 +82,10 @@ class PostgreSQLConnection(PooledConnection):
             # Their public names want a greenlet.
             run = cursor._executemany if prepared.is_for_many else cursor._prepare_and_execute  # noqa: SLF001
             await run(sql, values)
-        except Exception as error:
+        except self._errors as error:
             raise await self._failure(sql, values, error) from error
-        except BaseException:
-            await self._connection.invalidate()  # Cancelled: an answer may still come, which nobody should read.
+        except asyncio.CancelledError:
+            await self._connection.invalidate()  # An answer may still come, which nobody should read.
             raise
         if cursor.description is None:
             return Rows((), rowcount=cursor.rowcount, sql=sql)
