@@ -39,18 +39,18 @@ class VictoriaServer:
         self.guard.wait(timeout=30)
 
 
-def start_victoria() -> VictoriaServer:
-    """Start a server of our own."""
+def start_victoria(*, memory: str = "64MB") -> VictoriaServer:
+    """Start a server of our own; its caches take so much memory."""
     program = ensure_program("victoria-metrics", package="victoria-metrics")
     for _ in range(_ATTEMPTS):
-        server = _start(program)
+        server = _start(program, memory)
         if _is_ready(server):
             return server
         server.stop()  # Most likely somebody took the port that was free a moment ago.
     raise RuntimeError("VictoriaMetrics does not start.")
 
 
-def _start(program: Path) -> VictoriaServer:
+def _start(program: Path, memory: str) -> VictoriaServer:
     directory = Path(tempfile.mkdtemp(prefix="zentry-vm-"))
     port = free_port()
     command = [
@@ -60,7 +60,7 @@ def _start(program: Path) -> VictoriaServer:
         "-retentionPeriod=100y",
         "-dedup.minScrapeInterval=1ms",
         "-search.latencyOffset=0s",
-        "-memory.allowedBytes=64MB",
+        f"-memory.allowedBytes={memory}",
         "-loggerLevel=ERROR",
     ]
     guard = subprocess.Popen(
