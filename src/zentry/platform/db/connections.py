@@ -95,7 +95,8 @@ class PostgreSQLConnection(PooledConnection):
     async def _failure(self, sql: str, values: list[Any], error: Any) -> BaseException:
         dialect = self._connection.dialect
         module: Any = dialect.loaded_dbapi
-        if dialect.is_disconnect(error, self._driver, None):
+        driver, self._driver = self._driver, None
+        if dialect.is_disconnect(error, driver, None):
             await self._connection.exec_driver_sql("SELECT 1")  # SQLAlchemy sees it, raises, and clears its pool.
         is_outdated = isinstance(error, module.InvalidCachedStatementError)
         if is_outdated:

@@ -28,7 +28,10 @@ class Instant(TypeDecorator[datetime]):
             if value is None:
                 return None
             assert value.tzinfo is not None, "a naive time reached the database"
-            return value if is_native else value.astimezone(UTC).isoformat(" ", "microseconds")[:_WITHOUT_ZONE]
+            if is_native:
+                return value
+            instant = value if value.tzinfo is UTC else value.astimezone(UTC)
+            return instant.isoformat(" ", "microseconds")[:_WITHOUT_ZONE]
 
         return stored
 
