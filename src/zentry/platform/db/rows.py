@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
@@ -33,10 +33,9 @@ class Items(Generic[Item]):
 
     def one(self) -> Item:
         """Return the only one, and raise when there is none or another."""
-        item = self.one_or_none()
-        if item is None:
+        if not self._items:
             raise NoResultFound("No row was found when one was required")
-        return item
+        return cast("Item", self.one_or_none())  # Which may be a value that is null.
 
     def one_or_none(self) -> Item | None:
         """Return the only one or None, and raise when there is another."""

@@ -112,6 +112,9 @@ export async function open(where, options) {
   return fetch(address(where, options.query), { headers: headers(options), signal: options.signal, cache: "no-store" });
 }
 
+/** What is no number is told as the word that it is: null would mean that nothing was said. @param {string} _ @param {unknown} value */
+const told = (_, value) => (typeof value === "number" && !Number.isFinite(value) ? String(value) : value);
+
 /** @param {string} method @param {string} where @param {Options} options @returns {Promise<Response | null>} */
 async function attempt(method, where, options) {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
@@ -119,7 +122,7 @@ async function attempt(method, where, options) {
     const answer = await fetch(address(where, options.query), {
       method,
       headers: headers(options),
-      body: options.body === undefined ? undefined : JSON.stringify(options.body),
+      body: options.body === undefined ? undefined : JSON.stringify(options.body, told),
       signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout,
       cache: "no-store",
       credentials: "omit",
