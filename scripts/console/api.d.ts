@@ -1607,7 +1607,7 @@ export interface paths {
         post?: never;
         /**
          * End a session
-         * @description Log one of your sessions out; within a second its tokens are refused everywhere.
+         * @description Log one of your sessions out; its tokens are refused at once, and within a second by every process.
          */
         delete: operations["end_session"];
         options?: never;
@@ -1973,7 +1973,7 @@ export interface paths {
         post?: never;
         /**
          * Revoke a personal access token
-         * @description End a token; within a second it is refused everywhere.
+         * @description End a token; it is refused at once, and within a second by every process.
          */
         delete: operations["revoke_personal_token"];
         options?: never;

@@ -44,7 +44,7 @@ ENVELOPE: Final = frozenset(
 Place = tuple[str, str]
 LISTS: Final = {"ssh_keys": "key_id", "project_ids": "project_id"}
 """Fields of bodies that are lists of ids, and whose ids they are."""
-LAST: Final = ("POST /auth/logout", "DELETE /auth/sessions", "DELETE /projects/{project_id}")
+LAST: Final = ("DELETE /auth/sessions", "DELETE /projects/{project_id}", "POST /auth/logout")
 """What an owner asks last: nothing is there any more afterwards."""
 
 
@@ -277,10 +277,10 @@ def _calls(dependant: Dependant) -> set[Any]:
     return {dependant.call, *(call for one in dependant.dependencies for call in _calls(one))}
 
 
-def _order(operation: Operation) -> tuple[bool, bool, int]:
+def _order(operation: Operation) -> tuple[int, bool, int]:
     """What changes before what deletes, and the deepest first; then what ends everything."""
     name = str(operation)
-    return name in LAST, operation.method == "DELETE", LAST[::-1].index(name) if name in LAST else -len(operation.path)
+    return LAST.index(name) if name in LAST else -1, operation.method == "DELETE", -len(operation.path)
 
 
 def _places(operation: Operation) -> list[Place]:

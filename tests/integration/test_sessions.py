@@ -211,3 +211,36 @@ async def test_keys_are_changed_without_logging_anybody_out_and_published_where_
     assert checked.header["kid"] == published["keys"][0]["kid"]
     assert secret.json() == {"keys": []}
     assert unknown.status_code == 401, "a process that does not have the key does not believe it"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", "/auth/sessions/{session}", None),
+        ("DELETE", "/auth/sessions", None),
+        ("DELETE", "/auth/tokens/{token}", None),
+        ("POST", "/auth/tokens/{token}/rotate", None),
+        ("PUT", "/auth/password", {"current_password": PASSWORD, "new_password": "a quite different one"}),
+        ("POST", "/auth/account/deactivate", {"password": PASSWORD}),
+        ("POST", "/auth/account/delete", {"password": PASSWORD}),
+    ],
+)
+async def test_what_ends_an_access_ends_it_at_once(
+    platform: PlatformUnderTest, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    ada = await platform.signup()
+    elsewhere = bearer(await login(platform, ada.email))
+    made = await platform.client.post(
+        "/auth/tokens", json={"name": "script", "scopes": ["account:read"]}, headers=ada.headers
+    )
+    script = {"Authorization": f"Bearer {made.json()['token']}"}
+    listed = (await platform.client.get("/auth/sessions", headers=ada.headers)).json()
+    [other] = [session["id"] for session in listed if not session["is_current"]]
+    ended = script if "{token}" in path else elsewhere
+    assert (await platform.client.get("/auth/me", headers=ended)).status_code == 200
+
+    place = path.format(session=other, token=made.json()["id"])
+    answer = await platform.client.request(method, place, json=body, headers=ada.headers)
+
+    assert answer.status_code == 200, answer.text
+    assert (await platform.client.get("/auth/me", headers=ended)).status_code in {401, 403}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Final, cast
+from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from zentry.accounts.admin_schemas import AdministeredUserList, AdministeredUserResponse, RoleChange, Suspension
 from zentry.accounts.administration import AccountAdministration
@@ -30,18 +30,16 @@ UserId = Annotated[str, Path(description="Id of an account.", examples=["01936b5
 class Act:
     """Does something to an account, once for each key, and answers with the account as it is then."""
 
-    def __init__(self, request: Request, response: Response, edge: EdgeDep, once: OnceDep) -> None:
-        self._forget = cast("Callable[[UUID], None]", request.app.state.forget_caller)
+    def __init__(self, response: Response, edge: EdgeDep, once: OnceDep) -> None:
         self._response = response
         self._edge = edge
         self._once = once
 
     async def __call__(self, does: Callable[[AccountAdministration], Awaitable[UUID]]) -> AdministeredUserResponse:
-        """Do it in a transaction; what was remembered of the account in this process is forgotten after it."""
+        """Do it in a transaction."""
         async with self._edge.work() as tx:
             service = self._edge.service(AccountAdministration, tx)
             user = await service.get_user(await self._once.resource(tx, lambda: does(service)))
-        self._forget(user.id)
         self._response.headers.update(self._once.headers)
         return AdministeredUserResponse.of(user)
 

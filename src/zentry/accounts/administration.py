@@ -18,6 +18,7 @@ from zentry.events.recorder import EventRecorder
 from zentry.platform.caller import Caller, Role
 from zentry.platform.db import Transaction
 from zentry.platform.errors import NotFound
+from zentry.platform.signals import ACCESS_CHANGED
 from zentry.schema.accounts import is_administrator, recovery_codes, second_factors, sessions, users
 
 _USER: Final[tuple[sa.ColumnElement[Any], ...]] = (
@@ -149,6 +150,7 @@ class AccountAdministration:
         return ended.rowcount
 
     async def _record(self, kind: str, user_id: UUID, *, caller: Caller, **data: object) -> None:
+        self._tx.after_commit(ACCESS_CHANGED)  # By each of these acts.
         await self._events.record(
             kind,
             resource_type="user",

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
-from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
@@ -26,6 +25,7 @@ from zentry.platform.db import Database
 from zentry.platform.errors import Unavailable, ZentryError
 from zentry.platform.origin import ORIGIN, Origin
 from zentry.platform.settings import SecuritySettings
+from zentry.platform.signals import ACCESS_CHANGED, Signals
 
 SCOPE_KEY: Final = "zentry.caller"
 
@@ -43,20 +43,32 @@ class Authenticator:
     """Turns an access token into a caller.
 
     The signature says who it was when the token was made; the session row says whether that still
-    holds. Both are remembered for at most a second, so that a revoked token is refused within one.
+    holds. Both are remembered until somebody's access changes, and for at most a second: so a revoked
+    token is refused at once where the change is signalled, and within a second where it is not.
     """
 
-    def __init__(self, database: Database, *, tokens: AccessTokens, clock: Clock, settings: SecuritySettings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        tokens: AccessTokens,
+        clock: Clock,
+        settings: SecuritySettings,
+        signals: Signals,
+    ) -> None:
         self._database = database
         self._tokens = tokens
         self._clock = clock
         self._trust_seconds = settings.token_cache_seconds
         self._capacity = settings.token_cache_size
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._changes = signals.listen(ACCESS_CHANGED)
+        self._age = 0
 
     async def authenticate(self, token: str) -> Caller:
         """Return whose token it is, or raise."""
         key = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        age = self._forget_what_changed()
         known = self._verified.get(key)
         asked_at = self._clock.monotonic()
         if known is not None and asked_at < known.trusted_until and self._clock.now() < known.expires_at:
@@ -67,7 +79,8 @@ class Authenticator:
             claims = self._tokens.verify(token)
             caller, expires_at = await self._caller_of(claims), claims.expires_at
         # Counted from before the look at the row: what was revoked since then must not live on.
-        self._remember(key, _Verified(caller, expires_at, trusted_until=asked_at + self._trust_seconds))
+        if self._forget_what_changed() == age:
+            self._remember(key, _Verified(caller, expires_at, trusted_until=asked_at + self._trust_seconds))
         return caller
 
     async def _owner_of(self, hash_: str) -> tuple[Caller, datetime]:
@@ -102,10 +115,12 @@ class Authenticator:
             raise AccountDeactivated
         return Caller(user_id=session.user_id, session_id=claims.session_id, role=session.role, shared=shared)
 
-    def forget(self, user_id: UUID) -> None:
-        """Look again at the next request of an account: what it may do has changed, here and a moment ago."""
-        for key in [key for key, verified in self._verified.items() if verified.caller.user_id == user_id]:
-            del self._verified[key]
+    def _forget_what_changed(self) -> int:
+        """Forget everybody if anybody's access has changed, and return how often that was so."""
+        if self._changes.take():
+            self._verified.clear()
+            self._age += 1
+        return self._age
 
     def _remember(self, key: bytes, verified: _Verified) -> None:
         self._verified[key] = verified

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from zentry.accounts.types import PersonalToken, TokenState
 from zentry.platform.caller import Caller, Role
 from zentry.platform.db import Transaction, values
+from zentry.platform.signals import ACCESS_CHANGED
 from zentry.schema.accounts import personal_tokens, users
 from zentry.schema.projects import projects
 
@@ -117,6 +118,7 @@ class PersonalTokenRepository:
             .where(personal_tokens.c.id == token_id)
             .values(hash=hash_, ending=ending, expires_at=expires_at)
         )
+        self._tx.after_commit(ACCESS_CHANGED)
         return done.rowcount == 1
 
     async def delete(self, token_id: UUID, *, user_id: UUID) -> bool:
@@ -124,6 +126,7 @@ class PersonalTokenRepository:
         done = await self._tx.execute(
             sa.delete(personal_tokens).where(personal_tokens.c.id == token_id, personal_tokens.c.user_id == user_id)
         )
+        self._tx.after_commit(ACCESS_CHANGED)
         return done.rowcount == 1
 
 

@@ -116,7 +116,7 @@ async def rotate_personal_token(
 async def revoke_personal_token(
     token_id: TokenId, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep
 ) -> APIResponse:
-    """End a token; within a second it is refused everywhere."""
+    """End a token; it is refused at once, and within a second by every process."""
     async with edge.work() as tx:
         service = edge.service(PersonalTokenService, tx)
         await once.resource(tx, lambda: service.revoke_token(parse_id(token_id), caller=caller))

@@ -14,6 +14,7 @@ from zentry.accounts.upserts import insert_into
 from zentry.platform.caller import ProjectRole, Role
 from zentry.platform.db import Transaction, values
 from zentry.platform.etags import version_of
+from zentry.platform.signals import ACCESS_CHANGED
 from zentry.schema.accounts import (
     account_links,
     is_administrator,
@@ -146,6 +147,7 @@ class UserRepository:
             .where(users.c.id == user_id, users.c.is_active)
             .values(is_active=False, updated_at=self._tx.now)
         )
+        self._tx.after_commit(ACCESS_CHANGED)
         return done.rowcount == 1
 
     async def erase(self, user_id: UUID) -> bool:
@@ -167,6 +169,7 @@ class UserRepository:
                 updated_at=self._tx.now,
             )
         )
+        self._tx.after_commit(ACCESS_CHANGED)
         return done.rowcount == 1
 
     async def delete_belongings(self, user_id: UUID) -> None:
@@ -244,6 +247,7 @@ class SessionRepository:
             .values(revoked_at=self._tx.now, revoked_reason=reason)
             .returning(sessions.c.user_id)
         )
+        self._tx.after_commit(ACCESS_CHANGED)
         return done.scalar_one_or_none()
 
     async def insert_refresh_token(self, *, hash_: str, session_id: UUID, expires_at: datetime) -> None:
@@ -329,11 +333,14 @@ class SessionRepository:
             .values(revoked_at=self._tx.now, revoked_reason=reason)
             .returning(sessions.c.id)
         )
+        self._tx.after_commit(ACCESS_CHANGED)
         return done.scalars().all()
 
     async def revoke_beyond(self, user_id: UUID, *, most: int) -> None:
         """End the oldest sessions of an account beyond a number."""
-        await self._tx.execute(_REVOKE_BEYOND, {"account": user_id, "now": self._tx.now, "most": most})
+        done = await self._tx.execute(_REVOKE_BEYOND, {"account": user_id, "now": self._tx.now, "most": most})
+        if done.rowcount:
+            self._tx.after_commit(ACCESS_CHANGED)
 
     def _is_live(self, user_id: UUID) -> sa.ColumnElement[bool]:
         return sa.and_(

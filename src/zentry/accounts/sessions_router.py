@@ -38,7 +38,7 @@ async def list_sessions(caller: CallerDep, edge: EdgeDep) -> list[SessionRespons
 async def end_session(
     session_id: SessionId, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep
 ) -> APIResponse:
-    """Log one of your sessions out; within a second its tokens are refused everywhere."""
+    """Log one of your sessions out; its tokens are refused at once, and within a second by every process."""
     async with edge.work() as tx:
         service = edge.service(OwnSessions, tx)
         await once.resource(tx, lambda: service.end_session(parse_id(session_id), caller=caller))

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Final, Self
 
+ACCESS_CHANGED: Final = "accounts.access_changed"
 OPERATIONS_DUE: Final = "operations.due"
 OPERATION_ENDED: Final = "operations.ended"
 CREDIT_ADDED: Final = "billing.credit_added"
@@ -78,6 +79,12 @@ class Listening:
 
     def __exit__(self, *_: object) -> None:
         self._signals.forget(self._topic, self._event)
+
+    def take(self) -> bool:
+        """Tell, without waiting, whether there was a poke since the last look."""
+        was_poked = self._event.is_set()
+        self._event.clear()
+        return was_poked
 
     async def wait(self, timeout_seconds: float) -> bool:
         """Wait for a poke; False when the time ran out first."""

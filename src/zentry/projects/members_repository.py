@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from zentry.platform.caller import ProjectRole
 from zentry.platform.db import Transaction
+from zentry.platform.signals import ACCESS_CHANGED
 from zentry.projects.types import Invitation, Member
 from zentry.schema.accounts import users
 from zentry.schema.events import events
@@ -54,6 +55,7 @@ class MemberRepository:
 
     async def insert(self, project_id: UUID, user_id: UUID, role: ProjectRole) -> bool:
         """Add a member; False when the account is one already."""
+        self._tx.after_commit(ACCESS_CHANGED)
         return await self._tx.insert_unless_there(
             project_members,
             {"project_id": project_id, "user_id": user_id, "role": role, "created_at": self._tx.now},
@@ -72,6 +74,7 @@ class MemberRepository:
             .where(*_is(project_id, user_id), project_members.c.role == seen)
             .values(role=to, updated_at=self._tx.now)
         )
+        self._tx.after_commit(ACCESS_CHANGED)
         return changed.rowcount == 1
 
     async def remove(self, project_id: UUID, user_id: UUID) -> bool:
@@ -82,6 +85,7 @@ class MemberRepository:
             )
         )
         gone = await self._tx.execute(sa.delete(project_members).where(*_is(project_id, user_id)))
+        self._tx.after_commit(ACCESS_CHANGED)
         return gone.rowcount == 1
 
     async def remove_all(self, project_id: UUID) -> Sequence[UUID]:
@@ -91,6 +95,7 @@ class MemberRepository:
             .where(project_members.c.project_id == project_id)
             .returning(project_members.c.user_id)
         )
+        self._tx.after_commit(ACCESS_CHANGED)
         await self._tx.execute(sa.delete(project_invitations).where(project_invitations.c.project_id == project_id))
         await self._tx.execute(sa.delete(project_transfers).where(project_transfers.c.project_id == project_id))
         return gone.scalars().all()
@@ -103,6 +108,7 @@ class MemberRepository:
             .where(project_members.c.user_id == user_id)
             .returning(project_members.c.project_id, project_members.c.role)
         )
+        self._tx.after_commit(ACCESS_CHANGED)
         roles = {row.project_id: ProjectRole(row.role) for row in gone}
         owners = sa.select(projects.c.id, projects.c.user_id).where(projects.c.id.in_(sorted(roles)))
         return [(row.id, row.user_id, roles[row.id]) for row in await self._tx.execute(owners.order_by(projects.c.id))]

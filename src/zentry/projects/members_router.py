@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Request, Response, status
+from fastapi import APIRouter, Path, Response, status
 
 from zentry.operations.once import OnceDep
 from zentry.platform.caller import ProjectRole
@@ -45,14 +44,6 @@ MemberId = Annotated[str, Path(description="Id of the account of a member.", exa
 InvitationId = Annotated[str, Path(description="Id of an invitation.", examples=[_EXAMPLE])]
 
 
-async def _forget(request: Request) -> Callable[[UUID], None]:
-    return cast("Callable[[UUID], None]", request.app.state.forget_caller)
-
-
-ForgetDep = Annotated[Callable[[UUID], None], Depends(_forget)]
-"""Lets the next request of an account see what has just changed; other processes see it within a second."""
-
-
 @router.get(
     "/projects/{project_id}/members", summary="List the members of a project", responses=raises(ProjectNotFound)
 )
@@ -78,7 +69,6 @@ async def change_member(
     caller: CallerDep,
     edge: EdgeDep,
     once: OnceDep,
-    forget: ForgetDep,
 ) -> MemberResponse:
     """Give a member another role. It holds for the next request, in every process within a second."""
     async with edge.work() as tx:
@@ -92,7 +82,6 @@ async def change_member(
         changed = await once.resource(tx, change)
         project = await edge.service(ProjectService, tx).get_project(parse_id(project_id), caller=caller)
         member = await service.get_member(project.id, changed)
-    forget(changed)
     response.headers.update(once.headers)
     return MemberResponse.model_validate(member)
 
@@ -109,7 +98,6 @@ async def remove_member(
     caller: CallerDep,
     edge: EdgeDep,
     once: OnceDep,
-    forget: ForgetDep,
 ) -> APIResponse:
     """Remove somebody from a project; with your own id, leave it.
 
@@ -120,7 +108,6 @@ async def remove_member(
         removed = await once.resource(
             tx, lambda: service.remove(parse_id(project_id), parse_id(member_id), caller=caller)
         )
-    forget(removed)
     response.headers.update(once.headers)
     return APIResponse(
         success=True,
@@ -232,7 +219,7 @@ async def revoke_invitation(
     responses=raises(InvalidInput, InvitationNotFound, AlreadyMember, MembershipLimit, IdempotencyMismatch),
 )
 async def accept_invitation(
-    body: InvitationAccept, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep, forget: ForgetDep
+    body: InvitationAccept, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep
 ) -> ProjectResponse:
     """Become a member of the project that you were invited to; you see it from the next request on.
 
@@ -244,6 +231,5 @@ async def accept_invitation(
         project_id = await once.resource(tx, lambda: service.accept(body.token.get_secret_value(), caller=caller))
         member = await service.as_member(project_id, caller=caller)
         project = await edge.service(ProjectService, tx).get_project(project_id, caller=member)
-    forget(caller.user_id)
     response.headers.update(once.headers)
     return ProjectResponse.of(project, member)

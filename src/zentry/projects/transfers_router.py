@@ -19,7 +19,6 @@ from zentry.platform.web import CallerDep, EdgeDep, raises
 from zentry.platform.wire import APIResponse, ReadModel, WriteModel
 from zentry.projects.access import RoleTooLow
 from zentry.projects.errors import MemberNotFound, ProjectNameTaken, ProjectNotFound, TransferNotFound
-from zentry.projects.members_router import ForgetDep
 from zentry.projects.quotas import QuotaExceeded
 from zentry.projects.router import ProjectId
 from zentry.projects.schemas import ProjectResponse
@@ -134,7 +133,7 @@ async def withdraw_transfer(
     },
 )
 async def accept_transfer(
-    project_id: ProjectId, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep, forget: ForgetDep
+    project_id: ProjectId, response: Response, caller: CallerDep, edge: EdgeDep, once: OnceDep
 ) -> ProjectResponse:
     """Own a project that was offered to you, and pay for what it runs from this instant on.
 
@@ -147,7 +146,5 @@ async def accept_transfer(
         accepted = await once.resource(tx, lambda: service.accept(before.id, caller=caller))
         owner = service.as_owner(accepted, caller=caller)
         project = await edge.service(ProjectService, tx).get_project(accepted, caller=owner)
-    forget(caller.user_id)
-    forget(before.user_id)
     response.headers.update(once.headers)
     return ProjectResponse.of(project, owner)

@@ -206,7 +206,7 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
         on_deletion=(ForgetBelongings(), ForgetBudgets(), forget_actor, forget_webhooks),
         **shared,
     )
-    authenticator = Authenticator(database, tokens=tokens, clock=clock, settings=settings.security)
+    authenticator = Authenticator(database, tokens=tokens, clock=clock, settings=settings.security, signals=signals)
     kinds = VMLifecycle(database=database, driver=observed, settings=settings, sealer=sealer).kinds()
     trusted_proxies = parse_networks(settings.security.trusted_proxies)
     edge = Edge(database, factories(settings, clock, kinds, driver.capabilities, sealer))
@@ -235,7 +235,6 @@ def _assemble(  # noqa: PLR0917 - the parts that the context manager opens and c
     app.state.event_streams = EventStreams(hub, authenticator, settings)
     app.state.auth = auth
     app.state.accounts = accounts
-    app.state.forget_caller = authenticator.forget
     app.state.sealer = sealer
     app.state.trusted_proxies = trusted_proxies
     app.state.count_write = WriteLimiter(settings.limits).count

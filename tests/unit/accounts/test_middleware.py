@@ -15,6 +15,7 @@ import structlog
 from tests.unit.accounts.world import ADA, FAST, HOME, World, bearer, open_world
 from zentry.accounts.errors import AccountDeactivated, InvalidAccessToken
 from zentry.accounts.middleware import AuthenticationMiddleware, Authenticator
+from zentry.accounts.tokens import AccessClaims
 from zentry.accounts.types import IssuedTokens
 from zentry.platform.caller import Caller, Role
 from zentry.platform.db import Database
@@ -72,8 +73,40 @@ async def test_two_headers_are_an_error(world: World, ada: IssuedTokens) -> None
     assert isinstance(caller, InvalidAccessToken)
 
 
+async def test_a_revoked_token_is_refused_at_once(world: World, ada: IssuedTokens) -> None:
+    authenticator = world.authenticator()
+    caller = await authenticator.authenticate(ada.access_token)
+
+    await world.auth.logout(caller)
+
+    with pytest.raises(InvalidAccessToken):
+        await authenticator.authenticate(ada.access_token)
+
+
+@pytest.mark.parametrize("is_heard_by_another", [False, True])
+async def test_what_was_seen_while_access_changed_is_not_remembered(
+    world: World, ada: IssuedTokens, *, is_heard_by_another: bool
+) -> None:
+    class Overtaken(Authenticator):
+        """One whose row changes between the look and its end."""
+
+        async def _caller_of(self, claims: AccessClaims) -> Caller:
+            caller = await super()._caller_of(claims)
+            await world.auth.logout(caller)
+            if is_heard_by_another:
+                with pytest.raises(InvalidAccessToken):
+                    await self.authenticate("of another request")
+            return caller
+
+    authenticator = world.authenticator(Overtaken)
+    await authenticator.authenticate(ada.access_token)
+
+    with pytest.raises(InvalidAccessToken):
+        await authenticator.authenticate(ada.access_token)
+
+
 async def test_a_revoked_token_is_refused_within_a_second_in_every_process(world: World, ada: IssuedTokens) -> None:
-    processes = [world.authenticator(), world.authenticator()]
+    processes = [world.authenticator(), world.authenticator(signals=Signals())]
     callers = [await process.authenticate(ada.access_token) for process in processes]
 
     await world.auth.logout(callers[0])
@@ -85,7 +118,7 @@ async def test_a_revoked_token_is_refused_within_a_second_in_every_process(world
 
 
 async def test_the_database_is_asked_once_a_second(world: World, ada: IssuedTokens) -> None:
-    authenticator = world.authenticator()
+    authenticator = world.authenticator(signals=Signals())
     caller = await authenticator.authenticate(ada.access_token)
 
     await world.auth.logout(caller)
@@ -164,7 +197,9 @@ async def lost_database(world: World, tmp_path: Path) -> AsyncIterator[Database]
 async def test_without_a_database_protected_routes_are_unavailable_and_public_ones_answer(
     world: World, ada: IssuedTokens, lost_database: Database
 ) -> None:
-    authenticator = Authenticator(lost_database, tokens=world.tokens, clock=world.clock, settings=FAST)
+    authenticator = Authenticator(
+        lost_database, tokens=world.tokens, clock=world.clock, settings=FAST, signals=Signals()
+    )
 
     caller, _ = await caller_in_scope(authenticator, authorization(f"Bearer {ada.access_token}"))
     public = await world.client.get("/public", headers=bearer("forged"))

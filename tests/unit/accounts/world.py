@@ -57,6 +57,7 @@ class World:
     tokens: AccessTokens
     security: SecuritySettings
     limits: LimitSettings
+    signals: Signals
     hooks: list[OnSignup] = field(default_factory=list)
     _client: httpx.AsyncClient | None = None
 
@@ -108,8 +109,17 @@ class World:
         )
         return AuthenticationMiddleware(limited, self.authenticator())
 
-    def authenticator(self) -> Authenticator:
-        return Authenticator(self.database, tokens=self.tokens, clock=self.clock, settings=self.security)
+    def authenticator(
+        self, kind: type[Authenticator] = Authenticator, *, signals: Signals | None = None
+    ) -> Authenticator:
+        """Return one of this process, or of another one that hears other signals."""
+        return kind(
+            self.database,
+            tokens=self.tokens,
+            clock=self.clock,
+            settings=self.security,
+            signals=signals or self.signals,
+        )
 
     async def scalar(self, statement: sa.Select[Any]) -> Any:
         async with self.database.read() as tx:
@@ -141,9 +151,10 @@ async def open_world(
     """Open a world on a migrated database."""
     clock = ManualClock(START)
     settings = DatabaseSettings(url=url)
-    database = Database(settings, clock=clock, random=Random(1), signals=Signals())
+    signals = Signals()
+    database = Database(settings, clock=clock, random=Random(1), signals=signals)
     tokens = AccessTokens(SIGNING_KEY, clock=clock, life_seconds=security.access_token_seconds)
-    world = World(clock, database, PasswordHasher(security), tokens, security, limits)
+    world = World(clock, database, PasswordHasher(security), tokens, security, limits, signals)
     try:
         yield world
     finally:
