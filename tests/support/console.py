@@ -188,7 +188,13 @@ def go(page: Page, path: str) -> None:
 
 
 def settled(page: Page) -> None:
-    """Wait until a screen shows what it has to show."""
+    """Wait until the screen of the address shows what it has to show, not the screen before it."""
+    page.wait_for_function(
+        """() => {
+          const path = decodeURI(location.pathname).replace(/^\\/console/, "").replace(/\\/+$/, "") || "/";
+          return document.querySelector("main")?.dataset.path === path;
+        }"""
+    )
     page.locator("main h1").first.wait_for()
     expect(page.locator(".bone")).to_have_count(0)
 

@@ -59,7 +59,7 @@ function Screen() {
     if (!first.current) main.current?.focus({ preventScroll: true });
     first.current = false;
   }, [screen]);
-  return html`<main class="screen" id="screen" tabindex="-1" ref=${main}>
+  return html`<main class="screen" id="screen" tabindex="-1" ref=${main} data-path=${shown?.path}>
     ${shown === null && html`<${Bones} lines=${6} />`}
     ${shown?.missing && html`<${Empty} icon="search" title="There is nothing at this address" action=${html`<${Button} href="/">To the overview<//>`}>The link may be old, or it may belong to somebody else's account.<//>`}
     ${shown?.error && html`<${Trouble} error=${shown.error} again=${() => location.reload()} />`}

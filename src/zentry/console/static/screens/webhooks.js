@@ -131,7 +131,7 @@ function Delivery({ where, onClose }) {
       ${(/** @type {any} */ one) => html`<dl class="facts"><dt>Event</dt><dd>${words(one.kind)}</dd><dt>State</dt><dd><${State} state=${one.status === "dead" ? "failed" : one.status} label=${one.status} /></dd><dt>About</dt><dd class="mono small">${one.resource_id}</dd>${one.position !== null && html`<dt>Position</dt><dd class="number">${number(one.position)}</dd>`}</dl>
         ${one.log.length === 0
           ? html`<p class="soft">It was not posted yet.</p>`
-          : html`<div class="table-wrap"><table class="table"><thead><tr><th scope="col" class="number">Attempt</th><th scope="col">When</th><th scope="col">Answer</th><th scope="col" class="number">Took</th></tr></thead>
+          : html`<div class="table-wrap" tabindex="0" role="region" aria-label="Attempts"><table class="table"><thead><tr><th scope="col" class="number">Attempt</th><th scope="col">When</th><th scope="col">Answer</th><th scope="col" class="number">Took</th></tr></thead>
               <tbody>${one.log.map((/** @type {any} */ attempt) => html`<tr key=${attempt.number}><td class="number">${attempt.number}</td><td><${Time} at=${attempt.at} plain /></td><td class="wrap-any">${attempt.response_status !== null && html`<${State} state=${attempt.response_status >= GOOD_FROM && attempt.response_status <= GOOD_TO ? "delivered" : "failed"} label=${String(attempt.response_status)} />`} <span class="small faint">${attempt.error ?? ""}</span></td><td class="number">${number(attempt.took_ms)} ms</td></tr>`)}</tbody></table></div>`}`}
     <//>
   <//>`;

@@ -90,9 +90,11 @@ export function Dialog({ title, onClose, onSubmit, large = false, foot, children
     event.preventDefault();
     onSubmit?.();
   };
+  // What is only read has nothing inside that a keyboard could scroll it with.
+  const scrolls = onSubmit ? { tabindex: -1 } : { tabindex: 0, role: "region", "aria-labelledby": id };
   const inside = html`<div class="head"><h2 id=${id}>${title}</h2>
       ${!fixed && html`<button type="button" class="button bare square" aria-label="Close" onClick=${onClose}><${Icon} name="cross" /></button>`}</div>
-    <div class="content" tabindex="-1">${children}</div>
+    <div class="content" ...${scrolls}>${children}</div>
     ${foot && html`<div class="foot">${foot}</div>`}`;
   return html`<dialog
     ref=${dialog}
