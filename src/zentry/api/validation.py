@@ -68,7 +68,7 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _message(kind: str, error: Mapping[str, Any]) -> str:
-    facts = error.get("ctx", {})
+    facts = {name: _plain(fact) for name, fact in error.get("ctx", {}).items()}
     if facts.get("min_length") == 1:
         return "must not be empty"
     if kind in _LENGTHS:
@@ -77,3 +77,8 @@ def _message(kind: str, error: Mapping[str, Any]) -> str:
         return _WORDS[kind].format(**facts)
     own = str(error["msg"]).removeprefix("Value error, ")
     return words_of_pattern(facts["pattern"]) or own if kind == "string_pattern_mismatch" else own
+
+
+def _plain(fact: Any) -> Any:
+    """Write a number as people do: 1000000 and 0.000001, not 1000000.0 and 1e-06."""
+    return f"{fact:f}".rstrip("0").rstrip(".") if isinstance(fact, float) else fact

@@ -17,6 +17,7 @@ class _Wish(WriteModel):
     password: SecretStr = Field(default=SecretStr("12345678"), min_length=8)
     keys: list[str] = Field(default=[], max_length=1)
     count: int = Field(default=1, ge=1, le=3)
+    amount: float = Field(default=1, ge=1e-06, le=1_000_000.0)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,8 @@ class _Wish(WriteModel):
         ({"name": "ab", "count": "1"}, "count", "must be a whole number"),
         ({"name": "ab", "count": 0}, "count", "must be 1 or more"),
         ({"name": "ab", "count": 4}, "count", "must be 3 or less"),
+        ({"name": "ab", "amount": 2e6}, "amount", "must be 1000000 or less"),
+        ({"name": "ab", "amount": 0}, "amount", "must be 0.000001 or more"),
         ({"name": "ab", "role": "admin"}, "role", "is no field of this request"),
     ],
 )
