@@ -205,7 +205,10 @@ class Looks:
             if found := self._violations(*RULES[look]):
                 self.wrong[f"{name} ({look})"] = found
         self._looks.reverse()  # The next screen begins in the look in which this one ends.
-        if not self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
+        if not self.page.evaluate(
+            """() => [document.documentElement, ...document.querySelectorAll("dialog .content")].every(
+                (one) => one.scrollWidth <= one.clientWidth)"""
+        ):
             self.wrong[f"{name} (too wide)"] = []
 
     def _violations(self, *rules: str) -> list[str]:

@@ -63,12 +63,12 @@ class Authenticator:
         self._capacity = settings.token_cache_size
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
         self._changes = signals.listen(ACCESS_CHANGED)
-        self._age = 0
+        self._generation = 0
 
     async def authenticate(self, token: str) -> Caller:
         """Return whose token it is, or raise."""
         key = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-        age = self._forget_what_changed()
+        generation = self._forget_what_changed()
         known = self._verified.get(key)
         asked_at = self._clock.monotonic()
         if known is not None and asked_at < known.trusted_until and self._clock.now() < known.expires_at:
@@ -79,7 +79,7 @@ class Authenticator:
             claims = self._tokens.verify(token)
             caller, expires_at = await self._caller_of(claims), claims.expires_at
         # Counted from before the look at the row: what was revoked since then must not live on.
-        if self._forget_what_changed() == age:
+        if self._forget_what_changed() == generation:
             self._remember(key, _Verified(caller, expires_at, trusted_until=asked_at + self._trust_seconds))
         return caller
 
@@ -119,8 +119,8 @@ class Authenticator:
         """Forget everybody if anybody's access has changed, and return how often that was so."""
         if self._changes.take():
             self._verified.clear()
-            self._age += 1
-        return self._age
+            self._generation += 1
+        return self._generation
 
     def _remember(self, key: bytes, verified: _Verified) -> None:
         self._verified[key] = verified

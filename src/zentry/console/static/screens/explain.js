@@ -30,7 +30,7 @@ function Explanation({ id, onClose }) {
           ${told.refunded_micros > 0 && html`<dt>Refunded</dt><dd class="number">${money(told.refunded_micros / MICROS)}</dd>`}
         </dl>
         ${told.entries.length > 0 &&
-        html`<section class="stack tight"><h3>Entries in the books</h3><div class="table-wrap"><table class="table">
+        html`<section class="stack tight"><h3>Entries in the books</h3><div class="table-wrap" tabindex="0" role="region" aria-label="Entries in the books"><table class="table">
           <thead><tr><th scope="col" class="number">Position</th><th scope="col">From</th><th scope="col">To</th><th scope="col" class="number">Amount</th></tr></thead>
           <tbody>${told.entries.map((/** @type {any} */ entry) => html`<tr key=${entry.id}><td class="number">${number(entry.position)}</td><td class="mono small wrap-any">${entry.debit}</td><td class="mono small wrap-any">${entry.credit}</td><td class="number">${money(entry.amount_micros / MICROS, { digits: 6, fixed: true })}</td></tr>`)}</tbody>
         </table></div></section>`}
